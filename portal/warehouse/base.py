@@ -1,0 +1,46 @@
+"""What the portal asks of a warehouse, whichever it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class QueryResult:
+    """Rows for a page: column names and plain Python tuples."""
+
+    columns: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+
+    def as_dicts(self) -> list[dict[str, Any]]:
+        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+
+
+class Warehouse(Protocol):
+    """An adapter each: DuckDB (embedded default), BigQuery and PostgreSQL later."""
+
+    scheme: str
+
+    def writer(self, timeout: float | None = None) -> AbstractContextManager[None]:
+        """Hold the right to write. On DuckDB one process at a time; raises `TransientError` after `timeout` seconds.
+
+        Whoever holds it may nest it. The right ends with the process, however that ends.
+        """
+
+    def tables(self, *, schema_prefix: str = "") -> set[str]:
+        """`schema.table` of everything in the candidate warehouse (what workers write), call it as the writer."""
+
+    def publish(self, version: str, *, schema_prefix: str = "mart_") -> str:
+        """Make the candidate marts readable as one new version; returns its location. Costs what the marts weigh.
+
+        The new version is complete and durable when this returns; nothing reads it until its location is recorded.
+        """
+
+    def discard_unpublished(self, keep: Iterable[str]) -> list[str]:
+        """Remove published versions that are not in `keep` (locations) and nobody reads; returns what went."""
+
+    def query(self, location: str, sql: str, parameters: Sequence[Any] = (), *, limit: int = 10_000) -> QueryResult:
+        """Read a published version. Read-only; for pages. Raises `TerminalError` when it cannot be read."""

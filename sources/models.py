@@ -1,0 +1,264 @@
+"""Sources, their streams, and what happened when they were synced.
+
+A source stores no status of its own: "last run" and "fresh" are annotations over runs (`SourceQuerySet`).
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Self
+
+from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models, transaction
+from django.db.models import Q
+from django.urls import reverse
+from django_celery_beat.models import PeriodicTask
+from simple_history.models import HistoricalRecords
+
+from portal.crypto import EncryptedField
+from portal.runs import ACTIVE, Run, RunQuerySet
+from sources import schedules
+from sources.engines.base import SyncRequest
+from sources.secrets import resolved
+
+
+class SourceQuerySet(models.QuerySet["Source"]):
+    def enabled(self) -> Self:
+        return self.filter(is_enabled=True)
+
+    def scheduled(self) -> Self:
+        return self.enabled().exclude(schedule="")
+
+
+class Source(models.Model):
+    """One account of one system: where it is, how to get in, when to read it, who answers for it."""
+
+    slug = models.SlugField(
+        unique=True,
+        max_length=40,
+        help_text="Short name used in the warehouse: rows land in raw_<short name>. Cannot be changed later.",
+    )
+    name = models.CharField(max_length=80, help_text="What people call it, for example “Stripe (billing)”.")
+    connector = models.CharField(max_length=40, editable=False)
+    engine = models.CharField(max_length=20, default="dlt", editable=False)
+    config = models.JSONField(default=dict, blank=True, editable=False)
+    secrets = EncryptedField(default=dict, blank=True, editable=False)
+    is_enabled = models.BooleanField(
+        "syncs on schedule", default=True, help_text="Off: nothing is read until you switch it on again."
+    )
+    schedule = models.CharField(
+        max_length=80, blank=True, help_text="Cron expression; empty: only by hand. The form writes it in words."
+    )
+    timezone = models.CharField(max_length=64, default="UTC", help_text="The time zone the schedule is meant in.")
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="sources",
+        help_text="Who gets a mail when something is wrong with this source.",
+    )
+    periodic_task = models.OneToOneField(
+        PeriodicTask, null=True, blank=True, editable=False, on_delete=models.SET_NULL, related_name="source"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    schedule_changed_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects = SourceQuerySet.as_manager()
+    history = HistoricalRecords(excluded_fields=["secrets", "periodic_task"])
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        with transaction.atomic():
+            schedules.note_change(self)
+            super().save(*args, **kwargs)
+            schedules.own_periodic_task(self)
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        task = self.periodic_task
+        with transaction.atomic():
+            result = super().delete(*args, **kwargs)
+            if task is not None:
+                task.delete()
+        return result
+
+    def get_absolute_url(self) -> str:
+        return reverse("source", args=[self.slug])
+
+    @property
+    def dataset(self) -> str:
+        """The schema its rows land in."""
+        return f"raw_{self.slug.replace('-', '_')}"
+
+    @property
+    def work_dir(self) -> Path:
+        return Path(settings.DATA_DIR) / "dlt" / self.slug
+
+    def sync_request(self, stream_names: list[str]) -> SyncRequest:
+        """What an engine needs for a sync of these streams ([] for all that are on); resolves secrets."""
+        streams = self.streams.enabled()
+        if stream_names:
+            streams = streams.filter(name__in=stream_names)
+        return SyncRequest(
+            source=self.slug,
+            connector=self.connector,
+            settings=resolved(self.config, self.secrets),
+            streams=tuple(stream.as_request() for stream in streams),
+            dataset=self.dataset,
+            work_dir=self.work_dir,
+        )
+
+
+class StreamQuerySet(models.QuerySet["Stream"]):
+    def enabled(self) -> Self:
+        return self.filter(is_enabled=True)
+
+
+class Stream(models.Model):
+    """One table's worth of a source: what to read of it, how, and how fresh it is promised to be."""
+
+    class SyncMode(models.TextChoices):
+        INCREMENTAL = "incremental", "Only what is new or changed"
+        FULL_REFRESH = "full_refresh", "Everything, every time"
+
+    source = models.ForeignKey(Source, on_delete=models.CASCADE, related_name="streams")
+    name = models.CharField(max_length=120)
+    label = models.CharField(max_length=120, blank=True)
+    is_enabled = models.BooleanField("read it", default=True)
+    sync_mode = models.CharField(max_length=20, choices=SyncMode.choices, default=SyncMode.INCREMENTAL)
+    cursor_field = models.CharField(max_length=120, blank=True)
+    primary_key = models.JSONField(default=list, blank=True)
+    freshness_minutes = models.PositiveIntegerField(
+        "promised freshness (minutes)",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(60 * 24 * 366)],
+        help_text="How old the data may get before it counts as late. Empty: nothing is promised.",
+    )
+    # What the source offers for this stream ({"cursor_fields": […], "sync_modes": […], "primary_key": […]}).
+    offered = models.JSONField(default=dict, blank=True, editable=False)
+    # Column name → type, as of the last sync.
+    columns = models.JSONField(default=dict, blank=True, editable=False)
+    cursor_value = models.JSONField(null=True, blank=True, editable=False)
+
+    objects = StreamQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["source", "name"]
+        constraints = [models.UniqueConstraint(fields=["source", "name"], name="one_stream_a_name")]
+
+    def __str__(self) -> str:
+        return self.label or self.name
+
+    @property
+    def freshness(self) -> timedelta | None:
+        return None if self.freshness_minutes is None else timedelta(minutes=self.freshness_minutes)
+
+    def as_request(self) -> Any:
+        from sources.connectors.base import StreamRequest
+        from sources.connectors.base import SyncMode as Mode
+
+        return StreamRequest(
+            name=self.name,
+            sync_mode=Mode(self.sync_mode),
+            cursor_field=self.cursor_field,
+            primary_key=tuple(self.primary_key),
+        )
+
+
+class SyncRun(Run):
+    """One sync of one source: from the first attempt to success, or until nobody tries any more."""
+
+    source = models.ForeignKey(Source, on_delete=models.CASCADE, related_name="runs")
+    # Which streams; [] means all that are on.
+    streams = models.JSONField(default=list, blank=True)
+    scheduled_for = models.DateTimeField(null=True, blank=True, editable=False)
+    has_new_data = models.BooleanField(default=False, editable=False)
+
+    class Meta(Run.Meta):
+        constraints = [
+            models.UniqueConstraint(fields=["source"], condition=Q(status__in=ACTIVE), name="one_active_run_a_source")
+        ]
+        indexes = [
+            models.Index(fields=["source", "-id"], name="run_of_source"),
+            models.Index(fields=["status", "heartbeat_at"], name="run_by_status"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.source} · run {self.pk}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("run", args=[self.pk])
+
+
+class Attempt(models.Model):
+    """One try of a sync run. Every attempt is kept: also the ones that a retry healed."""
+
+    class Status(models.TextChoices):
+        RUNNING = "running", "Running"
+        SUCCEEDED = "succeeded", "Succeeded"
+        FAILED = "failed", "Failed"
+        LOST = "lost", "Lost"  # its worker vanished
+
+    run = models.ForeignKey(SyncRun, on_delete=models.CASCADE, related_name="attempts")
+    number = models.PositiveIntegerField()
+    status = models.CharField(max_length=12, choices=Status.choices, default=Status.RUNNING)
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True, blank=True)
+    # Stream name → rows, also while it runs.
+    rows = models.JSONField(default=dict)
+    is_transient = models.BooleanField(default=False)
+    failure_kind = models.CharField(max_length=40, blank=True)
+    failure_sentence = models.TextField(blank=True)
+    failure_detail = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["run", "number"]
+        constraints = [models.UniqueConstraint(fields=["run", "number"], name="one_attempt_a_number")]
+
+    def __str__(self) -> str:
+        return f"{self.run} · attempt {self.number}"
+
+
+class StreamSync(models.Model):
+    """How one stream fared in one attempt. The newest per stream is what pages call its last sync."""
+
+    attempt = models.ForeignKey(Attempt, on_delete=models.CASCADE, related_name="stream_syncs")
+    stream = models.ForeignKey(Stream, on_delete=models.CASCADE, related_name="syncs")
+    is_ok = models.BooleanField()
+    rows = models.PositiveBigIntegerField(default=0)
+    seconds = models.FloatField(default=0)
+    finished_at = models.DateTimeField()
+    failure_sentence = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["-finished_at"]
+        indexes = [models.Index(fields=["stream", "is_ok", "-finished_at"], name="sync_of_stream")]
+
+    def __str__(self) -> str:
+        return f"{self.stream}: {self.rows} rows"
+
+
+class Probe(Run):
+    """A question to another system on a person's behalf: does this log-in work, and what does it offer?
+
+    A run like every other, because pages never call another company's API inside a request.
+    """
+
+    source = models.ForeignKey(Source, null=True, blank=True, on_delete=models.CASCADE, related_name="probes")
+    connector = models.CharField(max_length=40)
+    config = models.JSONField(default=dict)
+    secrets = EncryptedField(default=dict)
+    asked_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    sentence = models.TextField(blank=True)
+    # The offered streams as plain data (`sources.offers`).
+    streams = models.JSONField(default=list)
+
+    objects = RunQuerySet.as_manager()

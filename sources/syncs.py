@@ -1,0 +1,185 @@
+"""Syncs: ask for one, carry one out, write down how it went.
+
+    request_sync()  a row (queued) and a message; None when one is active already
+    perform()       one attempt of a claimed run; every attempt is a row
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from portal import dispatch
+from portal.failures import PortalError, TransientError, as_portal_error
+from portal.redact import secrets_hidden
+from portal.runs import Trigger, heartbeat
+from sources.engines import get_engine
+from sources.engines.base import SyncOutcome
+from sources.models import Attempt, Source, Stream, StreamSync, SyncRun
+
+logger = logging.getLogger(__name__)
+
+
+def request_sync(
+    source: Source,
+    trigger: Trigger = Trigger.MANUAL,
+    *,
+    streams: list[str] | None = None,
+    scheduled_for: datetime | None = None,
+    send: bool = True,
+) -> SyncRun | None:
+    """Queue a sync of `source`; None when it has an active run already (that one will bring the news)."""
+    try:
+        with transaction.atomic():
+            run = SyncRun.objects.create(
+                source=source, trigger=trigger, streams=streams or [], scheduled_for=scheduled_for
+            )
+    except IntegrityError:
+        return None
+    if send:
+        dispatch.send("run_sync", run.pk)
+    return run
+
+
+def perform(run: SyncRun) -> SyncOutcome | None:
+    """Make one attempt of `run`, which the caller has claimed, and write down how it went.
+
+    Returns the outcome on success. On failure returns None: the run is then either queued again with `not_before`
+    (the failure may pass, and there are retries left) or failed for good.
+    """
+    attempt = _begin(run)
+    began = time.monotonic()
+    logger.info("Sync of %s starts (run %s, attempt %s).", run.source.slug, run.pk, attempt.number)
+    with secrets_hidden(run.source.secrets.values()):
+        try:
+            request = run.source.sync_request(run.streams)
+            with secrets_hidden(value for value in request.settings.values() if isinstance(value, str)):
+                with heartbeat(SyncRun.objects.all(), run.pk):
+                    outcome = get_engine(run.source.engine).sync(request, _Progress(attempt))
+        except Exception as error:  # whatever it was, it must reach the row
+            _failed(run, attempt, as_portal_error(error))
+            return None
+    _succeeded(run, attempt, outcome)
+    logger.info("Sync of %s done in %.1f s: %s rows.", run.source.slug, time.monotonic() - began, sum(outcome.rows.values()))
+    return outcome
+
+
+class _Progress:
+    """Keeps the attempt's row counts current while rows flow, at most once a second."""
+
+    def __init__(self, attempt: Attempt) -> None:
+        self.attempt = attempt
+        self.rows: dict[str, int] = {}
+        self.saved_at = time.monotonic()
+
+    def __call__(self, stream: str, rows: int) -> None:
+        self.rows[stream] = rows
+        if time.monotonic() - self.saved_at >= 1:
+            self.saved_at = time.monotonic()
+            Attempt.objects.filter(pk=self.attempt.pk).update(rows=self.rows)
+
+
+def _begin(run: SyncRun) -> Attempt:
+    with transaction.atomic():
+        # An attempt that still says "running" belonged to a worker that vanished: only one may claim a run.
+        run.attempts.filter(status=Attempt.Status.RUNNING).update(
+            status=Attempt.Status.LOST,
+            finished_at=timezone.now(),
+            is_transient=True,
+            failure_kind="lost",
+            failure_sentence="The worker that made this attempt vanished before it was done.",
+        )
+        number = run.attempts.count() + 1
+        return Attempt.objects.create(run=run, number=number, started_at=timezone.now())
+
+
+def _succeeded(run: SyncRun, attempt: Attempt, outcome: SyncOutcome) -> None:
+    now = timezone.now()
+    with transaction.atomic():
+        _write_streams(run, attempt, outcome, now)
+        Attempt.objects.filter(pk=attempt.pk).update(
+            status=Attempt.Status.SUCCEEDED, finished_at=now, rows=outcome.rows
+        )
+        SyncRun.objects.succeed(run.pk, has_new_data=outcome.has_new_data)
+
+
+def _write_streams(run: SyncRun, attempt: Attempt, outcome: SyncOutcome, now: datetime) -> None:
+    streams = {stream.name: stream for stream in run.source.streams.all()}
+    results, changed = [], []
+    for result in outcome.streams:
+        stream = streams.get(result.name)
+        if stream is None:
+            continue
+        results.append(
+            StreamSync(
+                attempt=attempt,
+                stream=stream,
+                is_ok=result.error is None,
+                rows=result.rows,
+                seconds=result.seconds,
+                finished_at=now,
+                failure_sentence=result.error.sentence if result.error else "",
+            )
+        )
+        if result.error is None and (result.cursor, result.columns) != (stream.cursor_value, stream.columns):
+            stream.cursor_value = result.cursor
+            stream.columns = result.columns or stream.columns
+            changed.append(stream)
+    StreamSync.objects.bulk_create(results)
+    Stream.objects.bulk_update(changed, ["cursor_value", "columns"])
+
+
+def _failed(run: SyncRun, attempt: Attempt, error: PortalError) -> None:
+    now = timezone.now()
+    delay = _next_delay(attempt.number, error)
+    with transaction.atomic():
+        Attempt.objects.filter(pk=attempt.pk).update(
+            status=Attempt.Status.FAILED,
+            finished_at=now,
+            is_transient=error.is_transient,
+            failure_kind=error.kind,
+            failure_sentence=error.sentence,
+            failure_detail=error.detail,
+        )
+        requested = run.source.streams.enabled()
+        if run.streams:
+            requested = requested.filter(name__in=run.streams)
+        StreamSync.objects.bulk_create(
+            StreamSync(attempt=attempt, stream=stream, is_ok=False, finished_at=now, failure_sentence=error.sentence)
+            for stream in requested
+        )
+        if delay is None:
+            SyncRun.objects.fail(run.pk, error)
+        else:
+            SyncRun.objects.put_back(
+                run.pk,
+                not_before=now + delay,
+                failure_kind=error.kind,
+                failure_sentence=error.sentence,
+                failure_detail=error.detail,
+            )
+    if delay is not None:
+        dispatch.send("run_sync", run.pk, countdown=delay.total_seconds())
+    logger.warning(
+        "Sync of %s failed (run %s, attempt %s): %s%s",
+        run.source.slug,
+        run.pk,
+        attempt.number,
+        error.sentence,
+        "" if delay is None else f" Next attempt in {delay.total_seconds():.0f} s.",
+    )
+
+
+def _next_delay(attempt_number: int, error: PortalError) -> timedelta | None:
+    """How long to wait before the next attempt; None when there is none."""
+    if not error.is_transient or attempt_number > len(settings.RETRY_DELAYS):
+        return None
+    delay = settings.RETRY_DELAYS[attempt_number - 1]
+    if isinstance(error, TransientError) and error.retry_after is not None:
+        delay = max(delay, timedelta(seconds=error.retry_after))
+    return delay
