@@ -29,7 +29,8 @@ class Publication(Run):
         HELD = "held", "Held"
 
     build = models.ForeignKey(Build, on_delete=models.CASCADE, related_name="publications")
-    scan = models.ForeignKey(Scan, on_delete=models.CASCADE, related_name="publications")
+    # None when the build failed: there was nothing to scan, and the refusal is recorded all the same.
+    scan = models.ForeignKey(Scan, null=True, blank=True, on_delete=models.CASCADE, related_name="publications")
     outcome = models.CharField(max_length=10, choices=Outcome.choices, blank=True, default="")
     # Sentences, when held.
     reasons = models.JSONField(default=list)

@@ -181,14 +181,18 @@ class SyncRun(Run):
     streams = models.JSONField(default=list, blank=True)
     scheduled_for = models.DateTimeField(null=True, blank=True, editable=False)
     has_new_data = models.BooleanField(default=False, editable=False)
+    # Its rows are in the warehouse, but no build has taken them further yet.
+    awaits_build = models.BooleanField(default=False, editable=False)
 
     class Meta(Run.Meta):
         constraints = [
-            models.UniqueConstraint(fields=["source"], condition=Q(status__in=ACTIVE), name="one_active_run_a_source")
+            models.UniqueConstraint(fields=["source"], condition=Q(status__in=ACTIVE), name="one_active_run_a_source"),
+            models.UniqueConstraint(fields=["source", "scheduled_for"], name="one_run_a_tick"),
         ]
         indexes = [
             models.Index(fields=["source", "-id"], name="run_of_source"),
             models.Index(fields=["status", "heartbeat_at"], name="run_by_status"),
+            models.Index(fields=["awaits_build"], condition=Q(awaits_build=True), name="run_awaits_build"),
         ]
 
     def __str__(self) -> str:

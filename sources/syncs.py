@@ -1,7 +1,7 @@
 """Syncs: ask for one, carry one out, write down how it went.
 
-    request_sync()  a row (queued) and a message; None when one is active already
-    perform()       one attempt of a claimed run; every attempt is a row
+request_sync()  a row (queued) and a message; None when one is active already
+perform()       one attempt of a claimed run; every attempt is a row
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from portal import dispatch
 from portal.failures import PortalError, TransientError, as_portal_error
 from portal.redact import secrets_hidden
 from portal.runs import Trigger, heartbeat
+from sources import schedules
 from sources.engines import get_engine
 from sources.engines.base import SyncOutcome
 from sources.models import Attempt, Source, Stream, StreamSync, SyncRun
@@ -39,7 +40,7 @@ def request_sync(
             run = SyncRun.objects.create(
                 source=source, trigger=trigger, streams=streams or [], scheduled_for=scheduled_for
             )
-    except IntegrityError:
+    except IntegrityError:  # one is active, or this tick of the schedule was answered already
         return None
     if send:
         dispatch.send("run_sync", run.pk)
@@ -50,7 +51,7 @@ def perform(run: SyncRun) -> SyncOutcome | None:
     """Make one attempt of `run`, which the caller has claimed, and write down how it went.
 
     Returns the outcome on success. On failure returns None: the run is then either queued again with `not_before`
-    (the failure may pass, and there are retries left) or failed for good.
+    (the failure may pass, and there are retries left) or failed for good; the caller sends the next message.
     """
     attempt = _begin(run)
     began = time.monotonic()
@@ -65,7 +66,9 @@ def perform(run: SyncRun) -> SyncOutcome | None:
             _failed(run, attempt, as_portal_error(error))
             return None
     _succeeded(run, attempt, outcome)
-    logger.info("Sync of %s done in %.1f s: %s rows.", run.source.slug, time.monotonic() - began, sum(outcome.rows.values()))
+    logger.info(
+        "Sync of %s done in %.1f s: %s rows.", run.source.slug, time.monotonic() - began, sum(outcome.rows.values())
+    )
     return outcome
 
 
@@ -105,7 +108,7 @@ def _succeeded(run: SyncRun, attempt: Attempt, outcome: SyncOutcome) -> None:
         Attempt.objects.filter(pk=attempt.pk).update(
             status=Attempt.Status.SUCCEEDED, finished_at=now, rows=outcome.rows
         )
-        SyncRun.objects.succeed(run.pk, has_new_data=outcome.has_new_data)
+        SyncRun.objects.succeed(run.pk, has_new_data=outcome.has_new_data, awaits_build=outcome.has_new_data)
 
 
 def _write_streams(run: SyncRun, attempt: Attempt, outcome: SyncOutcome, now: datetime) -> None:
@@ -163,8 +166,6 @@ def _failed(run: SyncRun, attempt: Attempt, error: PortalError) -> None:
                 failure_sentence=error.sentence,
                 failure_detail=error.detail,
             )
-    if delay is not None:
-        dispatch.send("run_sync", run.pk, countdown=delay.total_seconds())
     logger.warning(
         "Sync of %s failed (run %s, attempt %s): %s%s",
         run.source.slug,
@@ -183,3 +184,17 @@ def _next_delay(attempt_number: int, error: PortalError) -> timedelta | None:
     if isinstance(error, TransientError) and error.retry_after is not None:
         delay = max(delay, timedelta(seconds=error.retry_after))
     return delay
+
+
+def start_if_due(source: Source, now: datetime, *, send: bool = True) -> SyncRun | None:
+    """Start the sync that the schedule wanted at or before `now`, if nothing has answered that tick yet.
+
+    The scheduler and the sweep both come here; one run a tick is a constraint of the database. Ticks before the
+    schedule was last changed are nobody's fault. A run that was queued after the tick, by whomever, answers it.
+    """
+    due = schedules.last_due(source.schedule, source.timezone, now)
+    if due is None or (source.schedule_changed_at and due < source.schedule_changed_at):
+        return None
+    if source.runs.filter(queued_at__gte=due).exists():
+        return None
+    return request_sync(source, Trigger.SCHEDULED, scheduled_for=due, send=send)

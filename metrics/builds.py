@@ -1,0 +1,114 @@
+"""Builds: ask for one, carry one out, write down what dbt did.
+
+request_build()  a queued row; while one waits, whoever asks joins it (coalescing)
+perform()        one dbt invocation over everything that changed since the last good build
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.utils.module_loading import import_string
+
+from metrics.dbt_types import BuildOutcome, BuildRequest
+from metrics.models import Build, BuildNode
+from portal.failures import as_portal_error
+from portal.runs import RunStatus, Trigger, heartbeat
+from portal.warehouse import get_warehouse
+from sources.models import Attempt, SyncRun
+
+logger = logging.getLogger(__name__)
+
+# A dotted path: only the process that builds imports dbt.
+DBT_BUILD = "metrics.dbt_adapter.build"
+
+
+def request_build(trigger: Trigger = Trigger.UPSTREAM) -> Build:
+    """The build that waits, or a new one. It will cover every sync that ends before it starts."""
+    try:
+        with transaction.atomic():
+            return Build.objects.create(trigger=trigger)
+    except IntegrityError:
+        waiting = Build.objects.filter(status=RunStatus.QUEUED).first()
+        # It may have been claimed between the two statements: then the next one is ours.
+        return waiting or request_build(trigger)
+
+
+def changed_tables(runs: list[SyncRun]) -> list[str]:
+    """ "schema.table" of every raw table that these runs brought rows into."""
+    tables = set()
+    attempts = Attempt.objects.filter(run__in=runs, status=Attempt.Status.SUCCEEDED).select_related("run__source")
+    for attempt in attempts:
+        tables |= {f"{attempt.run.source.dataset}.{stream}" for stream, rows in attempt.rows.items() if rows}
+    return sorted(tables)
+
+
+def perform(build: Build) -> BuildOutcome | None:
+    """Carry out `build`, which the caller has claimed. None when it failed before dbt could say anything.
+
+    The syncs it covers keep waiting for a build until one is good through and through, so that a build after a
+    failure takes the same changes along again.
+    """
+    syncs = list(SyncRun.objects.filter(awaits_build=True).select_related("source"))
+    build.syncs.set(syncs)
+    # Asked for by hand: everything. Otherwise what is downstream of what changed.
+    changed = [] if build.trigger == Trigger.MANUAL else changed_tables(syncs)
+    warehouse = get_warehouse()
+    try:
+        with heartbeat(Build.objects.all(), build.pk), warehouse.writer():
+            raw_tables = warehouse.tables(schema_prefix="raw_")
+            outcome = import_string(DBT_BUILD)(
+                BuildRequest(
+                    changed=tuple(changed),
+                    raw_tables=frozenset(raw_tables),
+                    warehouse_url=settings.WAREHOUSE_URL,
+                    work_dir=Path(settings.DATA_DIR) / "dbt",
+                    vars=settings.DBT_VARS,
+                )
+            )
+    except Exception as error:  # whatever it was, it must reach the row
+        failure = as_portal_error(error)
+        logger.warning("Build %s failed: %s", build.pk, failure.sentence)
+        Build.objects.fail(build.pk, failure, changed=changed)
+        return None
+    _write(build, changed, syncs, outcome)
+    return outcome
+
+
+def _write(build: Build, changed: list[str], syncs: list[SyncRun], outcome: BuildOutcome) -> None:
+    values = {
+        "changed": changed,
+        "touched": sorted({*changed, *outcome.touched}),
+        "left_out": list(outcome.left_out),
+        "models_built": outcome.models,
+        "tests_run": outcome.tests,
+        "tests_failed": len(outcome.failing_tests),
+        "seconds": outcome.seconds,
+    }
+    with transaction.atomic():
+        BuildNode.objects.bulk_create(
+            BuildNode(
+                build=build,
+                unique_id=node.unique_id,
+                name=node.name,
+                resource_type=node.resource_type,
+                relation=node.relation or "",
+                status=node.status,
+                seconds=node.seconds,
+                rows=node.rows,
+                message=node.message,
+            )
+            for node in outcome.nodes
+        )
+        if outcome.error is not None:
+            Build.objects.fail(build.pk, outcome.error, **values)
+            return
+        Build.objects.succeed(build.pk, **values)
+        if not outcome.failing_tests:
+            SyncRun.objects.filter(pk__in=[run.pk for run in syncs]).update(awaits_build=False)
+    logger.info(
+        "Build %s done in %.1f s: %s models, %s tests.", build.pk, outcome.seconds, outcome.models, outcome.tests
+    )

@@ -1,0 +1,67 @@
+"""What goes into a dbt build and what comes out: plain data, so that nobody needs dbt to speak of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from portal.failures import PortalError
+
+
+@dataclass(frozen=True)
+class BuildRequest:
+    """One dbt build.
+
+    `changed`: raw tables ("raw_stripe.invoices") whose downstream is to be built; () builds everything.
+    `raw_tables`: those that exist; what needs another one is left out, and said so.
+    """
+
+    changed: tuple[str, ...]
+    raw_tables: frozenset[str]
+    warehouse_url: str
+    work_dir: Path
+    vars: Mapping[str, Any] = field(default_factory=dict)
+    full_refresh: bool = False
+
+
+@dataclass(frozen=True)
+class NodeOutcome:
+    """One dbt model, seed, snapshot or test. `status` is dbt's: success, error, skipped, pass, fail, warn."""
+
+    unique_id: str
+    name: str
+    resource_type: str
+    status: str
+    relation: str | None = None  # "schema.table" of what it made, or of what a test looked at
+    seconds: float = 0.0
+    rows: int | None = None
+    message: str = ""
+
+    @property
+    def is_bad(self) -> bool:
+        return self.status in {"error", "fail", "runtime error"}
+
+
+@dataclass
+class BuildOutcome:
+    """What dbt did. `error` is set when a dbt model could not be built (a failing test is a result, not an error)."""
+
+    nodes: list[NodeOutcome] = field(default_factory=list)
+    touched: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    error: PortalError | None = None
+
+    @property
+    def models(self) -> int:
+        return sum(node.resource_type == "model" and node.status == "success" for node in self.nodes)
+
+    @property
+    def tests(self) -> int:
+        return sum(node.resource_type == "test" and node.status != "skipped" for node in self.nodes)
+
+    @property
+    def failing_tests(self) -> list[NodeOutcome]:
+        return [node for node in self.nodes if node.resource_type == "test" and node.is_bad]

@@ -1,0 +1,276 @@
+"""The only module that knows the order: sync → build → scan → publish.
+
+Each stage is a row and a function here that takes its primary key, does nothing if somebody else has claimed the row,
+and returns the steps that follow. Whoever calls sends those on: `portal.tasks` as messages, `portal.inline` by
+calling.
+
+    sync         rows into raw_<source>; new data asks for a build
+    build        dbt, downstream of what changed since the last good build; one at a time, syncs share it
+    scan         checks on what the build touched
+    publication  the gate: published for everybody, or held with reasons
+
+A build does not start while a scan or a publication is on its way: what is published is what was scanned.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from metrics import builds
+from metrics.models import Build, BuildNode
+from portal.failures import PortalError, as_portal_error
+from portal.models import Publication
+from portal.runs import RunStatus, Trigger, heartbeat
+from portal.warehouse import get_warehouse
+from quality import incidents, scans
+from quality.models import Incident, Scan
+from sources import probes, syncs
+from sources.models import Probe, SyncRun
+
+BAD_NODE = ("error", "fail", "runtime error")
+
+
+@dataclass(frozen=True)
+class Step:
+    """The next message: a task of `portal.tasks` and the primary key of its row (0 for none)."""
+
+    task: str
+    pk: int
+    delay: timedelta | None = None
+
+
+MAIL = Step("deliver_mail", 0)
+
+
+# --- sync -----------------------------------------------------------------------------------------------------------
+def sync(pk: int) -> list[Step]:
+    if not SyncRun.objects.claim(pk):
+        return []
+    run = SyncRun.objects.select_related("source", "source__owner").get(pk=pk)
+    outcome = syncs.perform(run)
+    run.refresh_from_db()
+    if outcome is None:
+        return _after_failed_sync(run)
+    steps = []
+    source = run.source
+    if incidents.resolve(_sync_fingerprint(run), f"{source.name} was synced again without trouble."):
+        steps.append(MAIL)
+    if outcome.has_new_data:
+        steps.append(Step("run_build", builds.request_build().pk))
+    return steps
+
+
+def _after_failed_sync(run: SyncRun) -> list[Step]:
+    if run.status == RunStatus.QUEUED and run.not_before is not None:
+        return [Step("run_sync", run.pk, run.not_before - timezone.now())]
+    if run.status != RunStatus.FAILED:
+        return []
+    report_failed_sync(run)
+    return [MAIL]
+
+
+def report_failed_sync(run: SyncRun) -> None:
+    """Open (or count) the incident of a sync that nobody tries any more."""
+    source = run.source
+    attempts = run.attempts.count()
+    incidents.report(
+        kind=Incident.Kind.SYNC,
+        fingerprint=_sync_fingerprint(run),
+        title=f"{source.name} could not be synced",
+        sentence=run.failure_sentence,
+        detail=run.failure_detail,
+        affected=[
+            f"{source.name}: no new rows since its last good sync ({attempts} "
+            f"{'attempt' if attempts == 1 else 'attempts'} failed).",
+            *_downstream_of(source.dataset),
+        ],
+        path=run.get_absolute_url(),
+        source=source,
+    )
+
+
+def _sync_fingerprint(run: SyncRun) -> str:
+    return f"sync:{run.source.slug}"
+
+
+def _downstream_of(dataset: str) -> list[str]:
+    """In words, which marts were built from this raw dataset the last time."""
+    build = Build.objects.filter(status=RunStatus.SUCCEEDED, syncs__source__slug=dataset.removeprefix("raw_")).first()
+    marts = [table for table in (build.touched if build else []) if table.startswith("mart_")]
+    return [f"Built from it: {', '.join(marts)}."] if marts else []
+
+
+def probe(pk: int) -> list[Step]:
+    if Probe.objects.claim(pk):
+        probes.perform(Probe.objects.get(pk=pk))
+    return []
+
+
+# --- build ----------------------------------------------------------------------------------------------------------
+def build(pk: int) -> list[Step]:
+    with transaction.atomic():
+        # The chain before it must be through: its scan would look at half of this build's work.
+        if Scan.objects.active().exists() or Publication.objects.active().exists():
+            return []
+        if not Build.objects.claim(pk):
+            return []
+    row = Build.objects.get(pk=pk)
+    outcome = builds.perform(row)
+    row.refresh_from_db()
+    _report_build(row)
+    if outcome is None or row.status != RunStatus.SUCCEEDED:
+        publication = Publication.objects.create(build=row, trigger=Trigger.UPSTREAM)
+        return [MAIL, Step("run_publication", publication.pk)]
+    scan_row = Scan.objects.create(build=row, datasets=_unscanned(row), trigger=Trigger.UPSTREAM)
+    return [MAIL, Step("run_scan", scan_row.pk)]
+
+
+def _unscanned(build_row: Build) -> list[str]:
+    """What this build touched, and what earlier builds touched whose publication was never decided."""
+    decided = (
+        Publication.objects.exclude(outcome="").filter(build__pk__lt=build_row.pk).values_list("build_id", flat=True)
+    )
+    last_decided = decided.order_by("-build_id").first() or 0
+    touched: set[str] = set()
+    for names in Build.objects.filter(pk__gt=last_decided, pk__lte=build_row.pk).values_list("touched", flat=True):
+        touched |= set(names)
+    return sorted(touched)
+
+
+def _report_build(row: Build) -> None:
+    """One incident for a build that broke off, one for each dbt test that fails; those that hold again are resolved."""
+    bad = list(row.nodes.filter(status__in=BAD_NODE))
+    bad_tests = [node for node in bad if node.resource_type == "test"]
+    if row.status == RunStatus.FAILED:
+        incidents.report(
+            kind=Incident.Kind.BUILD,
+            fingerprint="build",
+            title="The metrics could not be built",
+            sentence=row.failure_sentence,
+            detail=row.failure_detail,
+            affected=[f"Not rebuilt: {node.name}." for node in row.nodes.filter(status__in=["error", "skipped"])[:20]],
+            path=row.get_absolute_url(),
+        )
+    else:
+        incidents.resolve("build", "The metrics were built again without trouble.")
+    for node in bad_tests:
+        incidents.report(
+            kind=Incident.Kind.BUILD,
+            fingerprint=f"dbt:{node.unique_id}",
+            title=f"A rule of the metrics does not hold: {node.name}",
+            sentence=_test_sentence(node),
+            detail=node.message,
+            affected=[f"Nothing new is published while it fails. It looks at {node.relation or 'the built tables'}."],
+            path=row.get_absolute_url(),
+        )
+    for unique_id in row.nodes.filter(resource_type="test", status="pass").values_list("unique_id", flat=True):
+        incidents.resolve(f"dbt:{unique_id}", "The rule holds again.")
+
+
+def _test_sentence(node: BuildNode) -> str:
+    if node.status == "fail" and node.rows:
+        rows = "1 row breaks" if node.rows == 1 else f"{node.rows} rows break"
+        return f"{rows} the rule “{node.name}” on {node.relation or 'the built tables'}."
+    return f"The rule “{node.name}” could not be confirmed on {node.relation or 'the built tables'}."
+
+
+# --- scan -----------------------------------------------------------------------------------------------------------
+def scan(pk: int) -> list[Step]:
+    if not Scan.objects.claim(pk):
+        return []
+    row = Scan.objects.get(pk=pk)
+    try:
+        with heartbeat(Scan.objects.all(), pk):
+            summary = scans.perform(row)
+    except Exception as error:  # whatever it was, it must reach the row, and the gate stays shut
+        failure = as_portal_error(error)
+        Scan.objects.fail(pk, failure)
+        _report_broken("scan", "The checks could not be run", failure, row.build)
+    else:
+        Scan.objects.succeed(pk, seconds=summary.seconds)
+        incidents.resolve("scan", "The checks ran again.")
+    publication = Publication.objects.create(build=row.build, scan=row, trigger=Trigger.UPSTREAM)
+    return [MAIL, Step("run_publication", publication.pk)]
+
+
+def _report_broken(stage: str, title: str, failure: PortalError, build_row: Build | None) -> None:
+    incidents.report(
+        kind=Incident.Kind.PUBLICATION,
+        fingerprint=stage,
+        title=title,
+        sentence=failure.sentence,
+        detail=failure.detail,
+        affected=["Nothing new is published; pages keep the last good data."],
+        path=build_row.get_absolute_url() if build_row else "/",
+    )
+
+
+# --- publication ----------------------------------------------------------------------------------------------------
+def publish(pk: int) -> list[Step]:
+    if not Publication.objects.claim(pk):
+        return []
+    row = Publication.objects.select_related("build", "scan").get(pk=pk)
+    warehouse = get_warehouse()
+    steps = [MAIL]
+    try:
+        with heartbeat(Publication.objects.all(), pk), warehouse.writer():
+            reasons = reasons_to_hold(row)
+            if reasons:
+                Publication.objects.succeed(pk, outcome=Publication.Outcome.HELD, reasons=reasons)
+            else:
+                # The new version is complete before its location is written; a reader sees the old or the new.
+                location = warehouse.publish(f"{pk:08d}")
+                Publication.objects.succeed(pk, outcome=Publication.Outcome.PUBLISHED, location=location)
+                incidents.resolve("publication", "A newer version was published.")
+                _discard_old()
+    except Exception as error:  # whatever it was, it must reach the row
+        failure = as_portal_error(error)
+        Publication.objects.fail(pk, failure)
+        _report_broken("publication", "The new numbers could not be published", failure, row.build)
+    if waiting := Build.objects.filter(status=RunStatus.QUEUED).first():
+        steps.append(Step("run_build", waiting.pk))
+    return steps
+
+
+def reasons_to_hold(row: Publication) -> list[str]:
+    """Every reason not to publish, as sentences; [] opens the gate."""
+    if row.build.status != RunStatus.SUCCEEDED:
+        return [row.build.failure_sentence or "The metrics could not be built."]
+    reasons = [_test_sentence(node) for node in row.build.nodes.filter(resource_type="test", status__in=BAD_NODE)]
+    if row.scan is None or row.scan.status != RunStatus.SUCCEEDED:
+        reasons.append("The checks could not be run, so nobody knows whether the data is right.")
+    newer = Build.objects.filter(pk__gt=row.build_id, started_at__isnull=False).order_by("-pk").first()
+    if newer is not None:
+        reasons.append(f"A newer build ({newer.pk}) has changed the data since the checks ran; its own scan decides.")
+    return reasons + scans.standing_holds()
+
+
+def _discard_old() -> None:
+    """Keep the last `PUBLICATIONS_KEPT` versions readable."""
+    versions = Publication.objects.published().exclude(location="").order_by("-pk")
+    kept = list(versions.values_list("location", flat=True)[: settings.PUBLICATIONS_KEPT])
+    get_warehouse().discard_unpublished(kept)
+    Publication.objects.exclude(location="").exclude(location__in=kept).update(location="")
+
+
+def reconsider() -> list[Step]:
+    """Look again at a publication that was held: the checks may have been mended, or the data may pass by now.
+
+    Returns the step that starts the new scan (or build), [] when there is nothing to reconsider.
+    """
+    latest = Publication.objects.exclude(outcome="").order_by("-pk").select_related("build").first()
+    if latest is None or latest.outcome != Publication.Outcome.HELD or _chain_is_active():
+        return []
+    if SyncRun.objects.filter(awaits_build=True).exists() or latest.build.status != RunStatus.SUCCEEDED:
+        return [Step("run_build", builds.request_build(Trigger.RETRY).pk)]
+    row = Scan.objects.create(build=latest.build, datasets=[], trigger=Trigger.RETRY)
+    return [Step("run_scan", row.pk)]
+
+
+def _chain_is_active() -> bool:
+    return any(model.objects.active().exists() for model in (Build, Scan, Publication))

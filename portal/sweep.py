@@ -1,0 +1,93 @@
+"""Once a minute: notice what nobody else would. Silence is the failure this module exists for.
+
+lost runs           a worker vanished: queue its run again, or ask a person after too many tries
+waiting runs        their message was lost: send it again (a claim makes a double harmless)
+missed schedules    the scheduler did not fire: start the sync, once
+broken promises     data that got too old opens an incident
+held publications   look again when a check was edited since
+mail                what is due is sent
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+
+from metrics.models import Build
+from portal import pipeline
+from portal.failures import TransientError
+from portal.models import Beacon, Publication
+from portal.pipeline import MAIL, Step
+from quality import freshness, incidents
+from quality.models import Check, Incident, Scan
+from sources import probes, syncs
+from sources.models import Probe, Source, SyncRun
+
+# A message that was sent this long ago and not acted upon may have been lost with the broker.
+RESEND_AFTER = timedelta(seconds=30)
+
+STAGES: dict[Any, str] = {
+    SyncRun: "run_sync",
+    Build: "run_build",
+    Scan: "run_scan",
+    Publication: "run_publication",
+    Probe: "run_probe",
+}
+
+
+def sweep(now: datetime) -> list[Step]:
+    """Do the minute's round; returns the messages to send."""
+    Beacon.objects.update_or_create(name="beat", defaults={"seen_at": now})
+    steps: list[Step] = []
+    for model, task in STAGES.items():
+        recover_lost(model, now)
+        waiting = model.objects.due(now).filter(queued_at__lte=now - RESEND_AFTER).values_list("pk", flat=True)
+        steps += [Step(task, pk) for pk in waiting]
+    for source in Source.objects.scheduled():
+        # Only after a grace: the scheduler itself is the one that should start it.
+        if run := syncs.start_if_due(source, now - settings.SCHEDULE_GRACE, send=False):
+            steps.append(Step("run_sync", run.pk))
+    freshness.watch_promises(now)
+    if _checks_were_edited():
+        steps += pipeline.reconsider()
+    probes.purge(now)
+    return [*steps, MAIL]
+
+
+def recover_lost(model: Any, now: datetime) -> None:
+    """Queue lost runs of `model` again; a run that keeps losing its workers fails, and a person is told."""
+    for run in model.objects.lost(now):
+        if run.claims < settings.RUN_MAX_CLAIMS:
+            model.objects.put_back(run.pk)
+            continue
+        error = TransientError(
+            f"The workers that took this on vanished {run.claims} times; it is not tried again by itself.",
+            "No heartbeat. Look at the workers' log and at the memory of the machine.",
+            kind="lost",
+        )
+        if not model.objects.fail(run.pk, error):
+            continue
+        run.refresh_from_db()
+        if isinstance(run, SyncRun):
+            pipeline.report_failed_sync(run)
+        elif not isinstance(run, Probe):
+            incidents.report(
+                kind=Incident.Kind.PUBLICATION,
+                fingerprint=f"lost:{model._meta.model_name}",
+                title=f"{run} was given up",
+                sentence=error.sentence,
+                detail=error.detail,
+                affected=["Nothing new is published; pages keep the last good data."],
+            )
+
+
+def _checks_were_edited() -> bool:
+    """Whether any check changed after the publication that is held was decided."""
+    latest = Publication.objects.exclude(outcome="").order_by("-pk").first()
+    if latest is None or latest.outcome != Publication.Outcome.HELD:
+        return False
+    since = latest.finished_at or timezone.now()
+    return Check.history.filter(history_date__gt=since).exists()
