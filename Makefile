@@ -1,0 +1,52 @@
+# Everything starts here: `make demo` to see it, `make test` to trust it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN := $(BIN)/python manage.py
+DEMO := DEMO=true
+
+.PHONY: help demo demo-reset test test-fast lint format bench dbt env chromium clean
+
+help:  ## What there is to make
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+demo: $(VENV)/.runtime  ## The portal with a simulated company on this machine
+	@$(DEMO) $(RUN) demo
+
+demo-reset: $(VENV)/.runtime  ## Forget the demo's data and begin again
+	@$(DEMO) $(RUN) demo_reset
+	@$(DEMO) $(RUN) demo
+
+test: env chromium  ## Lint, types and every test
+	@bin/check
+	@$(BIN)/pytest -q -n 2 --dist loadgroup
+
+test-fast: env  ## Lint, types and the tests that need no real parts
+	@bin/check
+	@$(BIN)/pytest -q -n 2 --dist loadgroup -m "not slow"
+
+lint: env  ## Style, types, layers, templates, SQL, migrations
+	@bin/check
+
+format: env  ## Put the code in order
+	@$(BIN)/ruff check -q --fix . && $(BIN)/ruff format -q .
+
+bench: env  ## The ratios that README speaks of
+	@$(BIN)/python -m bench.pipeline && $(BIN)/python -m bench.pages
+
+dbt: env  ## dbt on the demo's warehouse: make dbt ARGS="build --select mrr_events"
+	@$(DEMO) $(RUN) dbt -- $(ARGS)
+
+env: $(VENV)/.dev
+
+$(VENV)/.runtime: requirements.txt requirements-nodeps.txt bin/environment
+	@PYTHON="$(PYTHON)" bin/environment runtime
+
+$(VENV)/.dev: requirements.txt requirements-nodeps.txt requirements-dev.txt bin/environment
+	@PYTHON="$(PYTHON)" bin/environment dev
+
+chromium:
+	@bin/chromium
+
+clean:  ## Remove the environment (the demo's data stays)
+	rm -rf $(VENV)
