@@ -43,14 +43,14 @@ class Supervisor:
         self.log_dir.mkdir(parents=True, exist_ok=True)
         log = self.log_dir / f"{name}.log"
         with log.open("ab") as output:
-            process = subprocess.Popen(  # noqa: PLW1509 - the supervisor has no other thread
+            process = subprocess.Popen(
                 list(argv),
                 env=dict(env),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=die_with_parent,
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - the supervisor has no other thread
             )
         child = Child(name, process, log)
         self.children.append(child)
