@@ -103,6 +103,12 @@ class RunQuerySet(models.QuerySet[Any]):
             status=RunStatus.CANCELLED, finished_at=timezone.now(), not_before=None
         )
 
+    def abandon(self, pk: int) -> int:
+        """Running → cancelled: its worker vanished, and another run does its work."""
+        return self.filter(pk=pk, status=RunStatus.RUNNING).update(
+            status=RunStatus.CANCELLED, finished_at=timezone.now(), not_before=None
+        )
+
 
 class Run(models.Model):
     """The columns that every kind of run has."""

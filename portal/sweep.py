@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from metrics.models import Build
@@ -61,7 +62,7 @@ def recover_lost(model: Any, now: datetime) -> None:
     """Queue lost runs of `model` again; a run that keeps losing its workers fails, and a person is told."""
     for run in model.objects.lost(now):
         if run.claims < settings.RUN_MAX_CLAIMS:
-            model.objects.put_back(run.pk)
+            _put_back(model, run.pk)
             continue
         error = TransientError(
             f"The workers that took this on vanished {run.claims} times; it is not tried again by itself.",
@@ -82,6 +83,14 @@ def recover_lost(model: Any, now: datetime) -> None:
                 detail=error.detail,
                 affected=["Nothing new is published; pages keep the last good data."],
             )
+
+
+def _put_back(model: Any, pk: int) -> None:
+    try:
+        with transaction.atomic():
+            model.objects.put_back(pk)
+    except IntegrityError:  # another build waits already; it covers what this one would have done
+        model.objects.abandon(pk)
 
 
 def _checks_were_edited() -> bool:
