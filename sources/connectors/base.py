@@ -1,0 +1,133 @@
+"""What a connector is: one module that says which fields it needs, which streams it has, and how to read them.
+
+A connector knows its system's API and nothing of engines, databases or pages; importing one is cheap, so forms may.
+It hands out pages of flat, typed rows; the engine loads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+
+class SyncMode(StrEnum):
+    FULL_REFRESH = "full_refresh"  # read everything, replace the table in one step
+    INCREMENTAL = "incremental"  # read what is new or changed since the cursor, merge on the primary key
+
+
+class FieldKind(StrEnum):
+    TEXT = "text"
+    SECRET = "secret"  # noqa: S105 (a kind, no password): stored encrypted, shown only as "set"
+    INTEGER = "integer"
+    BOOLEAN = "boolean"
+    CHOICE = "choice"
+    URL = "url"
+    LIST = "list"  # one value a line in the form, a list of strings in the settings
+
+
+@dataclass(frozen=True)
+class FormField:
+    """One setting of a source, as a person fills it in."""
+
+    name: str
+    label: str
+    help: str
+    kind: FieldKind = FieldKind.TEXT
+    required: bool = True
+    default: Any = None
+    placeholder: str = ""
+    choices: tuple[tuple[str, str], ...] = ()
+    is_advanced: bool = False
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a stream: its name and type in the warehouse, and where its value is in the API's object.
+
+    `type`: text, bigint, double, bool, timestamp (UTC), date, json, decimal. `path`: dotted, "" means `name`; numbers
+    index lists; alternatives are parted by "|", the first that is there counts (`discount.coupon.id|discounts.0.id`).
+    """
+
+    name: str
+    type: str = "text"
+    path: str = ""
+
+
+@dataclass(frozen=True)
+class StreamSpec:
+    """What a source offers under one name. The first cursor and the first mode are the suggested ones."""
+
+    name: str
+    label: str = ""
+    description: str = ""
+    primary_key: tuple[str, ...] = ()
+    cursor_fields: tuple[str, ...] = ()
+    sync_modes: tuple[SyncMode, ...] = (SyncMode.INCREMENTAL, SyncMode.FULL_REFRESH)
+    columns: tuple[Column, ...] = ()
+    permission: str = ""  # in words, what the token must be allowed to read
+    # The stream whose requests bring this one's rows too: invoice lines come with their invoices.
+    comes_with: str = ""
+    # Rows of the same owner arrive together, and one that did not come again is gone: the lines of one invoice.
+    owner_key: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class StreamRequest:
+    """What to read of one stream in this sync.
+
+    `along`: streams whose rows the same requests bring, to be handed out as pages of their own (`Page.stream`).
+    `accept_fewer`: a person has said that far fewer rows than last time are right.
+    """
+
+    name: str
+    sync_mode: SyncMode = SyncMode.INCREMENTAL
+    cursor_field: str = ""
+    primary_key: tuple[str, ...] = ()
+    along: tuple[str, ...] = ()
+    accept_fewer: bool = False
+
+
+# In a row of a stream with an `owner_key`: this owner has no rows left. Such a row only removes, it is never stored.
+GONE = "_gone"
+
+
+@dataclass
+class Page:
+    """Some rows of one stream: a list of flat dicts, or a pyarrow Table / RecordBatch.
+
+    `cursor`: how far everything handed out so far reaches (JSON value); the engine keeps the last one, and only once
+    the rows are committed, also when the read breaks off later. None leaves the kept one as it is.
+    It counts for the stream that was asked for and those `along`.
+    `stream`: whose rows these are, "" for the stream that was asked for. An Arrow column of JSON text says so in its
+    field's metadata: `{"type": "json"}`.
+    `starts_over`: this read begins at the beginning although there was a cursor (it had become too old to go on from):
+    what the warehouse has is replaced when the read is complete.
+    """
+
+    rows: Any
+    cursor: Any = None
+    stream: str = ""
+    starts_over: bool = False
+
+
+class Connector(Protocol):
+    """Implemented by one class a module in `sources/connectors/`; found through the registry."""
+
+    name: str  # "stripe"
+    label: str  # "Stripe"
+    summary: str  # one sentence for the picker
+    fields: tuple[FormField, ...]
+    permissions: tuple[str, ...]  # in words: what the token must be allowed to do
+    setup_help: str  # where to get the token, in a few sentences
+    streams: tuple[StreamSpec, ...]  # the fixed set; empty when it depends on the account (`discover`)
+
+    def check(self, settings: Mapping[str, Any]) -> str:
+        """Reach the system with these settings; return a sentence of success ("Connected to …"), raise PortalError."""
+
+    def discover(self, settings: Mapping[str, Any]) -> list[StreamSpec]:
+        """The streams that this account offers. Systems with a fixed set answer without a request."""
+
+    def read(self, settings: Mapping[str, Any], stream: StreamRequest, since: Any) -> Iterator[Page]:
+        """Pages of `stream`; `since` is the cursor kept by the last committed sync, None to read everything."""

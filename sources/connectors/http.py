@@ -1,0 +1,264 @@
+"""Asking an HTTP API politely: wait when told to, try again what may pass, and say plainly what cannot.
+
+| what comes back                  | what happens                                                                       |
+|----------------------------------|------------------------------------------------------------------------------------|
+| 429, or 403 that means "slow"    | wait as long as asked, then again; longer than `LONGEST_WAIT`: `TransientError`     |
+| 5xx, 409, reset, timeout, cut off | again, `TRIES` times in all, waiting longer each time with jitter; `TransientError` |
+| 401                              | `TerminalError` with the connector's sentence about the key                         |
+| 403                              | `TerminalError` with the caller's sentence about the missing permission             |
+| a redirect to another host       | `TerminalError`; the key is never sent anywhere but to the host it is for           |
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import urljoin, urlsplit, urlunsplit
+
+import orjson
+import requests
+from requests.adapters import HTTPAdapter
+
+from portal.failures import PortalError, TerminalError, TransientError
+
+TRIES = 5
+FIRST_PAUSE = 0.5  # seconds before the second try; doubles
+LONGEST_PAUSE = 15.0
+LONGEST_WAIT = 60.0  # asked to wait longer than this: let go of the worker and come back later
+SECONDARY_LIMIT_WAIT = 60.0  # GitHub: "wait at least one minute" when no header says how long
+RATE_LIMIT_TRIES = 8
+CONNECT_TIMEOUT = 10.0
+READ_TIMEOUT = 90.0
+MAX_REDIRECTS = 5
+EXCERPT = 500
+
+sleep = time.sleep
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A good answer: the JSON body and the headers (case-insensitive)."""
+
+    body: Any
+    headers: Mapping[str, str]
+    next_url: str = ""
+
+
+class ApiClient:
+    """One session with one API. Use it as a context manager so that its connections are closed."""
+
+    def __init__(
+        self, system: str, base_url: str, headers: Mapping[str, str], *, unauthorized: str, tries: int = TRIES
+    ) -> None:
+        self.system = system
+        self.base_url = base_url.rstrip("/")
+        self.unauthorized = unauthorized
+        self.tries = tries
+        parts = urlsplit(self.base_url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise TerminalError(
+                "The API base URL must be a full web address such as https://api.example.com.", kind="settings"
+            )
+        self._session = requests.Session()
+        self._session.headers.update({"Accept": "application/json", "User-Agent": "data-portal", **headers})
+        self._session.trust_env = True  # company proxies; a .netrc entry must not replace the key
+        self._session.auth = _keep_headers
+        self._session.mount("https://", HTTPAdapter(max_retries=0))
+        self._session.mount("http://", HTTPAdapter(max_retries=0))
+
+    def __enter__(self) -> ApiClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._session.close()
+
+    def get(
+        self, path: str, params: Any = None, *, forbidden: str = "", missing_ok: bool = False, empty_ok: bool = False
+    ) -> Answer | None:
+        """The answer to GET `path` (relative to the base URL, or a full address on the same host).
+
+        `forbidden`: the sentence for a 403. None when it is missing (404, 410) and `missing_ok`, or when the
+        system says that there is nothing yet (GitHub's 409 for an empty repository) and `empty_ok`.
+        Raises `TransientError` or `TerminalError`.
+        """
+        url = self._own(path)
+        failures = limited = 0
+        while True:
+            try:
+                response = self._send(url, params)
+            except TransientError as error:
+                failures += 1
+                if failures >= self.tries:
+                    raise
+                self._pause(failures, error)
+                continue
+            status = response.status_code
+            if status == 200:
+                try:
+                    return Answer(orjson.loads(response.content), response.headers, self._next(response))
+                except orjson.JSONDecodeError as error:
+                    broken = self._broken("sent an answer that is not JSON", response, error)
+            elif (wait := rate_limit_wait(response)) is not None:
+                limited += 1
+                self._wait_as_told(response, wait, limited)
+                continue
+            elif (status in {404, 410} and missing_ok) or (status == 409 and empty_ok):
+                return None
+            elif status >= 500 or status in {408, 409, 425}:
+                broken = self._broken(f"answered with an error of its own (HTTP {status})", response)
+            else:
+                raise self._refusal(response, forbidden)
+            failures += 1
+            if failures >= self.tries:
+                raise broken
+            self._pause(failures, broken)
+
+    def pages(self, path: str, params: Any = None, **kwargs: Any) -> Iterator[Answer]:
+        """Every page, by `Link: <…>; rel="next"` headers."""
+        answer = self.get(path, params, **kwargs)
+        while answer is not None:
+            yield answer
+            answer = self.get(answer.next_url, **kwargs) if answer.next_url else None
+
+    def _own(self, path: str) -> str:
+        """`path` as an address on the base URL's own host, whatever host it names."""
+        if not path.startswith(("http://", "https://")):
+            return f"{self.base_url}/{path.lstrip('/')}"
+        base, link = urlsplit(self.base_url), urlsplit(path)
+        return urlunsplit((base.scheme, base.netloc, link.path, link.query, ""))
+
+    def _next(self, response: requests.Response) -> str:
+        return response.links.get("next", {}).get("url", "")
+
+    def _send(self, url: str, params: Any) -> requests.Response:
+        host = urlsplit(self.base_url).netloc
+        try:
+            for _ in range(MAX_REDIRECTS):
+                response = self._session.get(
+                    url, params=params, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT), allow_redirects=False
+                )
+                if response.status_code not in {301, 302, 303, 307, 308}:
+                    return response
+                target = urljoin(response.url, response.headers.get("Location", ""))
+                if urlsplit(target).netloc != host:
+                    raise TerminalError(
+                        f"{self.system} sent us on to another address, and the key is not taken there. "
+                        "Check the API base URL.",
+                        f"{response.status_code} from {response.url} to {target}",
+                        kind="redirect",
+                    )
+                url, params = target, None
+            raise TerminalError(
+                f"{self.system} sent us round in circles. Check the API base URL.", f"Last: {url}", kind="redirect"
+            )
+        except requests.exceptions.SSLError as error:
+            raise TerminalError(
+                f"The secure connection to {self.system} could not be verified. Check the API base URL, or ask whoever "
+                "runs the network about its certificate.",
+                str(error),
+                kind="tls",
+            ) from error
+        except (requests.exceptions.InvalidURL, requests.exceptions.InvalidHeader) as error:
+            raise TerminalError(
+                f"The settings for {self.system} hold characters that cannot be sent. Type them in again.",
+                type(error).__name__,
+                kind="settings",
+            ) from error
+        except requests.exceptions.RequestException as error:
+            raise TransientError(
+                f"{self.system} could not be reached, or the connection broke off.",
+                f"GET {url}: {type(error).__name__}: {error}",
+                kind="unreachable",
+            ) from error
+
+    def _broken(self, what: str, response: requests.Response, error: Exception | None = None) -> TransientError:
+        return TransientError(
+            f"{self.system} {what}.",
+            f"GET {response.url}: HTTP {response.status_code} {error or ''}\n{_excerpt(response)}",
+            kind="server_error",
+        )
+
+    def _pause(self, failures: int, _: TransientError) -> None:
+        longest = min(FIRST_PAUSE * 2 ** (failures - 1), LONGEST_PAUSE)
+        sleep(random.uniform(longest / 2, longest))  # noqa: S311 (jitter, no secret)
+
+    def _wait_as_told(self, response: requests.Response, wait: float, limited: int) -> None:
+        if wait > LONGEST_WAIT or limited >= RATE_LIMIT_TRIES:
+            minutes = max(1, round(wait / 60))
+            raise TransientError(
+                f"{self.system} asks us to wait {f'{minutes} min' if wait > 90 else f'{wait:.0f} s'} because of its "
+                "rate limit. The sync goes on after that.",
+                f"GET {response.url}: HTTP {response.status_code}\n{_excerpt(response)}",
+                kind="rate_limited",
+                retry_after=wait,
+            )
+        # A little more than asked for, so that many workers do not come back in the same instant.
+        sleep(wait + random.uniform(0, 0.1 + wait / 20))  # noqa: S311
+
+    def _refusal(self, response: requests.Response, forbidden: str) -> PortalError:
+        status = response.status_code
+        detail = f"GET {response.url}: HTTP {status}\n{_excerpt(response)}"
+        if status == 401:
+            return TerminalError(self.unauthorized, detail, kind="unauthorized")
+        if status == 403:
+            sentence = forbidden or f"The key is not allowed to read this from {self.system}."
+            return TerminalError(sentence, detail, kind="forbidden")
+        if status == 404:
+            sentence = f"{self.system} does not know what we asked for. Check the names in the settings."
+            return TerminalError(sentence, detail, kind="not_found")
+        return TerminalError(f"{self.system} refused the request (HTTP {status}).", detail, kind="refused")
+
+
+def rate_limit_wait(response: requests.Response) -> float | None:
+    """Seconds to wait when this answer means "too fast", None when it means something else.
+
+    https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api
+    """
+    if response.status_code not in {403, 429}:
+        return None
+    headers = response.headers
+    if "Retry-After" in headers:
+        return _seconds(headers["Retry-After"], _now(headers))
+    if headers.get("x-ratelimit-remaining") == "0" and headers.get("x-ratelimit-reset", "").isdigit():
+        return max(1.0, int(headers["x-ratelimit-reset"]) - _now(headers))
+    if response.status_code == 403:
+        slow = re.search(r"secondary rate limit|abuse detection", response.text[:2000], re.IGNORECASE)
+        return SECONDARY_LIMIT_WAIT if slow else None
+    return 2.0  # 429 without a word about how long (Stripe)
+
+
+def _now(headers: Mapping[str, str]) -> float:
+    """The other side's clock where it tells, so that ours may be wrong."""
+    try:
+        return parsedate_to_datetime(headers["Date"]).timestamp()
+    except (KeyError, TypeError, ValueError):
+        return datetime.now(UTC).timestamp()
+
+
+def _seconds(retry_after: str, now: float) -> float:
+    try:
+        return max(0.0, float(retry_after))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - now)
+    except (TypeError, ValueError):
+        return 1.0
+
+
+def _excerpt(response: requests.Response) -> str:
+    try:
+        return response.text[:EXCERPT]
+    except (RuntimeError, requests.exceptions.RequestException):
+        return ""
+
+
+def _keep_headers(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """An `auth` that changes nothing: with one set, requests leaves ~/.netrc alone."""
+    return request

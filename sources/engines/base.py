@@ -1,0 +1,81 @@
+"""The engine protocol: what moves rows from a connector into the warehouse. Dataclasses in and out, no ORM."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from portal.failures import PortalError, TerminalError, TransientError
+from sources.connectors.base import StreamRequest, StreamSpec
+
+
+@dataclass(frozen=True)
+class SyncRequest:
+    """One sync of one source. `settings` has its secrets resolved; `repr` shows none of it."""
+
+    source: str  # slug
+    connector: str
+    settings: Mapping[str, Any] = field(repr=False)
+    streams: tuple[StreamRequest, ...]
+    dataset: str  # "raw_stripe"
+    work_dir: Path  # this source's own, kept between syncs (pending packages, state)
+
+
+@dataclass
+class StreamOutcome:
+    """How one stream fared: rows loaded (0 is fine), the cursor kept, the columns now in the warehouse."""
+
+    name: str
+    rows: int = 0
+    seconds: float = 0.0
+    cursor: Any = None
+    columns: dict[str, str] = field(default_factory=dict)
+    error: PortalError | None = None
+
+
+@dataclass
+class SyncOutcome:
+    """What a sync did. `has_new_data` is true when anything in the warehouse may have changed."""
+
+    streams: list[StreamOutcome] = field(default_factory=list)
+    has_new_data: bool = False
+
+    @property
+    def rows(self) -> dict[str, int]:
+        return {stream.name: stream.rows for stream in self.streams}
+
+
+class TransientSyncError(TransientError):
+    """Some streams failed in a way that may pass; `outcome` says how each fared and what was committed all the same."""
+
+    outcome: SyncOutcome = SyncOutcome()
+
+
+class TerminalSyncError(TerminalError):
+    """Some streams failed and need a person; `outcome` says how each fared and what was committed all the same."""
+
+    outcome: SyncOutcome = SyncOutcome()
+
+
+# Told while rows flow: (stream name, rows so far). Called at most about once a second a stream.
+Progress = Callable[[str, int], None]
+
+
+class Engine(Protocol):
+    name: str
+
+    def check(self, connector: str, settings: Mapping[str, Any]) -> str:
+        """A sentence of success; raises `TransientError` or `TerminalError`."""
+
+    def discover(self, connector: str, settings: Mapping[str, Any]) -> list[StreamSpec]:
+        """The streams on offer."""
+
+    def sync(self, request: SyncRequest, progress: Progress) -> SyncOutcome:
+        """Pull the streams and load them. All that was returned as loaded is committed.
+
+        Raises `TransientError` when another attempt may succeed, `TerminalError` when it cannot; when only some
+        streams failed it is the `…SyncError` of this module, and the others' rows are committed. What an interrupted
+        attempt left behind is finished or discarded first, never doubled.
+        """

@@ -1,0 +1,429 @@
+"""The engine that pulls with our connectors and loads with dlt.
+
+    read    every stream's pages into Parquet files of their own; no lock, memory stays flat
+    judge   which streams are whole, which would shrink a table suspiciously; as the warehouse's writer from here on
+    load    one dlt package: rows and cursors are committed together
+
+A stream that fails leaves the others alone: theirs is loaded, then the failure is raised with its name in it.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from portal.failures import PortalError, TerminalError, TransientError, as_portal_error
+from portal.redact import secrets_hidden
+from portal.warehouse import get_warehouse
+from sources.connectors import get_connector
+from sources.connectors.base import Connector, FieldKind, Page, StreamRequest, StreamSpec, SyncMode
+from sources.engines.base import (
+    Progress,
+    StreamOutcome,
+    SyncOutcome,
+    SyncRequest,
+    TerminalSyncError,
+    TransientSyncError,
+)
+from sources.engines.locks import only_one
+
+# A full refresh with fewer rows than this share of what is there is more often a fault than the truth.
+SUSPICIOUS_SHARE = 0.5
+SUSPICIOUS_FROM = 100  # rows; smaller tables may shrink, but not to nothing
+# A cursor that moved without any row is worth a load of its own once a day.
+CURSOR_ONLY_AFTER = 86_400.0
+# After these the other streams would only fail the same way, each after its own patience.
+STOPS_ALL = {"unreachable", "rate_limited", "unauthorized", "settings", "tls", "redirect", "busy"}
+
+
+@dataclass
+class Reading:
+    """One stream on its way through a sync."""
+
+    request: StreamRequest
+    spec: StreamSpec
+    table: str
+    since: Any = None
+    spool: Any = None
+    cursor: Any = None
+    starts_over: bool = False
+    is_whole: bool = False
+    fingerprint: str = ""
+    seconds: float = 0.0
+    loaded: int = 0
+    error: PortalError | None = None
+    key: tuple[str, ...] = field(default=())
+
+    @property
+    def is_full(self) -> bool:
+        """Whether what was read is all there is, so that it may replace the table."""
+        return self.is_whole and (
+            self.request.sync_mode is SyncMode.FULL_REFRESH or self.since is None or self.starts_over
+        )
+
+    def fail(self, error: PortalError) -> None:
+        """Keep the failure, with the stream's name in its sentence."""
+        self.error = _named(error, self.request.name)
+
+
+class DltEngine:
+    name = "dlt"
+
+    def check(self, connector: str, settings: Mapping[str, Any]) -> str:
+        found = get_connector(connector)
+        with secrets_hidden(_secrets(found, settings)), _foreseen():
+            return found.check(settings)
+
+    def discover(self, connector: str, settings: Mapping[str, Any]) -> list[StreamSpec]:
+        found = get_connector(connector)
+        with secrets_hidden(_secrets(found, settings)), _foreseen():
+            return found.discover(settings)
+
+    def sync(self, request: SyncRequest, progress: Progress) -> SyncOutcome:
+        connector = get_connector(request.connector)
+        with (
+            secrets_hidden(_secrets(connector, request.settings)),
+            _foreseen(),
+            only_one(request.work_dir, request.source),
+        ):
+            return _Sync(request, connector, progress).run()
+
+
+class _Sync:
+    def __init__(self, request: SyncRequest, connector: Connector, progress: Progress) -> None:
+        from portal.warehouse.duckdb import DuckDBWarehouse
+        from sources.engines.dlt_store import DltStore
+        from sources.engines.spool import Throttle, fresh_folder
+
+        warehouse = get_warehouse()
+        if not isinstance(warehouse, DuckDBWarehouse):
+            raise TerminalError(
+                f"The dlt engine cannot write to a “{warehouse.scheme}” warehouse yet.", kind="warehouse"
+            )
+        self.request = request
+        self.connector = connector
+        self.progress = Throttle(progress)
+        self.store = DltStore(request.source, request.dataset, request.work_dir, warehouse)
+        self.spool_dir = request.work_dir / "spool"
+        self._fresh = fresh_folder
+
+    def run(self) -> SyncOutcome:
+        self.store.settle()
+        specs = self._specs()
+        try:
+            # The second round happens only when the warehouse was restored or emptied behind our back.
+            for _ in range(2):
+                readings = self._readings(specs)
+                self._read(readings)
+                with self.store.warehouse.writer(), self.store.connected() as connection:
+                    if self._stands_on_what_is_there(connection, readings):
+                        has_new_data = self._load(connection, readings)
+                        return self._outcome(readings, has_new_data)
+            raise TransientError("The warehouse changed while the source was read.", kind="warehouse_changed")
+        finally:
+            self._fresh(self.spool_dir)
+
+    # Read -------------------------------------------------------------------------------------------------------
+
+    def _specs(self) -> dict[str, StreamSpec]:
+        specs = {spec.name: spec for spec in self.connector.streams}
+        if not specs and any(not stream.primary_key for stream in self.request.streams):
+            specs = {spec.name: spec for spec in self.connector.discover(self.request.settings)}
+        return specs
+
+    def _readings(self, specs: Mapping[str, StreamSpec]) -> dict[str, Reading]:
+        from sources.engines.spool import Spool
+
+        folder = self._fresh(self.spool_dir)
+        committed = self.store.streams()
+        readings: dict[str, Reading] = {}
+        tables: dict[str, str] = {}
+        for stream in self.request.streams:
+            spec = specs.get(stream.name, StreamSpec(stream.name))
+            table = self.store.normalize(stream.name.replace(".", "_"))
+            if table in tables:
+                raise TerminalError(
+                    f"The streams “{tables[table]}” and “{stream.name}” would share one table. Switch one of them off.",
+                    kind="tables",
+                )
+            tables[table] = stream.name
+            kept = committed.get(stream.name, {})
+            since = None
+            if stream.sync_mode is SyncMode.INCREMENTAL and kept.get("cursor_field", "") == stream.cursor_field:
+                since = kept.get("cursor")
+            key = stream.primary_key or spec.primary_key
+            reading = Reading(stream, spec, table, since=since, key=tuple(key))
+            reading.spool = Spool(folder, table, key, self.store.normalize, spec.columns)
+            if spec.owner_key and stream.sync_mode is SyncMode.INCREMENTAL:
+                reading.spool.watch_for_gone()
+            if stream.sync_mode is SyncMode.INCREMENTAL and not key:
+                reading.fail(
+                    TerminalError(
+                        "It has no primary key, so that a changed row could not be told from a new one. Choose one, or "
+                        "read everything every time.",
+                        kind="primary_key",
+                    )
+                )
+            readings[stream.name] = reading
+        return readings
+
+    def _read(self, readings: Mapping[str, Reading]) -> None:
+        stopped: PortalError | None = None
+        done: set[str] = set()
+        for name in sorted(readings, key=lambda name: bool(readings[name].spec.comes_with)):
+            reading = readings[name]
+            if name in done or reading.error:
+                continue
+            if stopped is not None:
+                reading.fail(type(stopped)(f"It was not read: {stopped.sentence}", stopped.detail, kind=stopped.kind))
+                _copy_wait(stopped, reading.error)
+                continue
+            along = [other for other in readings.values() if _comes_along(other, reading)]
+            done |= {name, *(other.request.name for other in along)}
+            self._read_one(reading, along)
+            if reading.error is not None and reading.error.kind in STOPS_ALL:
+                stopped = getattr(reading.error, "plain", reading.error)
+
+    def _read_one(self, reading: Reading, along: Sequence[Reading]) -> None:
+        together = {each.request.name: each for each in (reading, *along)}
+        began = time.monotonic()
+        try:
+            request = _with_along(reading.request, tuple(each.request.name for each in along))
+            for page in self.connector.read(self.request.settings, request, reading.since):
+                self._take(page, reading, together)
+            for each in together.values():
+                each.spool.close()
+                each.is_whole = True
+                each.fingerprint = _fingerprint(each)
+        except Exception as error:
+            problem = as_portal_error(error)
+            for each in together.values():
+                each.spool.close()
+                each.fail(problem)
+        seconds = (time.monotonic() - began) / len(together)
+        for name, each in together.items():
+            each.seconds = seconds
+            self.progress(name, each.spool.rows, is_last=True)
+
+    def _take(self, page: Page, reading: Reading, together: Mapping[str, Reading]) -> None:
+        to = together[page.stream or reading.request.name]
+        if page.starts_over:
+            for each in together.values():
+                each.starts_over = True
+        if to.spool.add(page.rows):
+            self.progress(to.request.name, to.spool.rows)
+        if page.cursor is not None:
+            for each in together.values():
+                each.cursor = page.cursor
+
+    # Judge ------------------------------------------------------------------------------------------------------
+
+    def _stands_on_what_is_there(self, connection: Any, readings: Mapping[str, Reading]) -> bool:
+        """Whether the cursors we read from still belong to what the warehouse holds; mends it when not."""
+        if not self.store.is_current(connection):
+            self.store.restore(connection)
+            return False
+        tables = self.store.tables(connection)
+        dropped = [name for name, kept in self.store.streams().items() if kept["table"] not in tables]
+        if not dropped:
+            return True
+        self.store.mend(connection)
+        self.store.load(connection, [], {k: v for k, v in self.store.streams().items() if k not in dropped})
+        return not any(readings[name].since is not None for name in dropped if name in readings)
+
+    def _refuse_if_shrunk(self, connection: Any, reading: Reading, tables: Mapping[str, int]) -> None:
+        if reading.request.accept_fewer or reading.table not in tables:
+            return
+        there, read = self.store.count(connection, reading.table), reading.spool.rows
+        if (there and not read) or (there > SUSPICIOUS_FROM and read < there * SUSPICIOUS_SHARE):
+            reading.fail(
+                TerminalError(
+                    f"It brought {read:,} rows, and the table has {there:,}. That is more often a fault than the "
+                    "truth, so the table was left as it is. If it is right, accept it once on the source's page.",
+                    f"{self.request.dataset}.{reading.table}: {there} rows kept, {read} read",
+                    kind="shrunk",
+                )
+            )
+
+    # Load -------------------------------------------------------------------------------------------------------
+
+    def _load(self, connection: Any, readings: Mapping[str, Reading]) -> bool:
+        """Load what is good; returns whether any table changed."""
+        tables = self.store.tables(connection)
+        streams = self.store.streams()
+        before = json.dumps(streams, sort_keys=True)
+        kept = dict(streams)
+        loads, taken = [], []
+        for name, reading in readings.items():
+            if reading.is_full and not reading.error:
+                self._refuse_if_shrunk(connection, reading, tables)
+            load = self._table_load(reading, tables, kept.get(name, {}))
+            if load is not None:
+                loads.append(load)
+                taken.append(reading)
+            if self._may_keep_cursor(reading, tables):
+                kept[name] = self._state(reading, kept.get(name, {}))
+        is_stale = any(time.time() - state.get("saved_at", 0) > CURSOR_ONLY_AFTER for state in streams.values())
+        if loads or (is_stale and json.dumps(kept, sort_keys=True) != before):
+            now = time.time()
+            kept = {name: {**state, "saved_at": now} for name, state in kept.items()}
+            self.store.load(connection, loads, kept)
+            for reading in taken:
+                reading.loaded = reading.spool.rows
+        return bool(loads)
+
+    def _table_load(self, reading: Reading, tables: Mapping[str, int], kept: Mapping[str, Any]) -> Any:
+        from sources.engines.dlt_store import TableLoad
+
+        if not self._may_load(reading, tables):
+            return None
+        is_new = reading.table not in tables
+        replaces = reading.is_full
+        is_same = replaces and reading.fingerprint and reading.fingerprint == kept.get("fingerprint")
+        if not is_new and (is_same or not (reading.spool.rows or replaces)):
+            return None
+        if not reading.spool.columns:
+            return None  # nothing came, and nobody knows the columns
+        normalize = self.store.normalize
+        return TableLoad(
+            table=reading.table,
+            disposition="replace" if replaces else "merge",
+            files=reading.spool.files,
+            columns=reading.spool.columns,
+            key=[normalize(name) for name in reading.key],
+            owner_key=[normalize(name) for name in reading.spec.owner_key],
+            may_go=reading.spool.has_gone,
+        )
+
+    def _may_load(self, reading: Reading, tables: Mapping[str, int]) -> bool:
+        """Whole readings always. Of one that broke off: what the connector vouched for with a cursor."""
+        if reading.error is None:
+            return True
+        if reading.is_whole or reading.cursor is None or not reading.spool.rows:
+            return False
+        if reading.request.sync_mode is not SyncMode.INCREMENTAL or reading.starts_over or not reading.key:
+            return False
+        return reading.since is not None or reading.table not in tables
+
+    def _may_keep_cursor(self, reading: Reading, tables: Mapping[str, int]) -> bool:
+        if not reading.spool.columns and reading.table not in tables:
+            return False  # no table was made; a cursor would claim that there is one
+        return self._may_load(reading, tables)
+
+    def _state(self, reading: Reading, kept: Mapping[str, Any]) -> dict[str, Any]:
+        state = {
+            "table": reading.table,
+            "cursor_field": reading.request.cursor_field,
+            "cursor": reading.cursor if reading.cursor is not None else reading.since,
+            "saved_at": kept.get("saved_at", time.time()),
+        }
+        if reading.fingerprint and reading.is_full:
+            state["fingerprint"] = reading.fingerprint
+        return state
+
+    # Tell -------------------------------------------------------------------------------------------------------
+
+    def _outcome(self, readings: Mapping[str, Reading], has_new_data: bool) -> SyncOutcome:
+        committed = self.store.streams()
+        outcome = SyncOutcome(
+            streams=[
+                StreamOutcome(
+                    name=name,
+                    rows=reading.loaded,
+                    seconds=reading.seconds,
+                    cursor=committed.get(name, {}).get("cursor"),
+                    columns=self.store.columns(reading.table),
+                    error=reading.error,
+                )
+                for name, reading in readings.items()
+            ],
+            has_new_data=has_new_data,
+        )
+        _raise_failures([reading.error for reading in readings.values() if reading.error], outcome)
+        return outcome
+
+
+def _raise_failures(errors: Sequence[PortalError], outcome: SyncOutcome) -> None:
+    """One failure for all; transient as long as any of them may pass, since the others stay and are told then."""
+    if not errors:
+        return
+    passing = [error for error in errors if error.is_transient]
+    first = (passing or errors)[0]
+    sentence = first.sentence
+    if len(errors) > 1:
+        others = "one other stream" if len(errors) == 2 else f"{len(errors) - 1} other streams"
+        sentence += f" ({others} failed too.)"
+    detail = "\n\n".join(f"{error.sentence}\n{error.detail}" for error in errors)
+    failure: TransientSyncError | TerminalSyncError
+    if isinstance(first, TransientError):
+        waits = [error.retry_after for error in passing if isinstance(error, TransientError) and error.retry_after]
+        failure = TransientSyncError(sentence, detail, kind=first.kind, retry_after=max(waits, default=None))
+    else:
+        failure = TerminalSyncError(sentence, detail, kind=first.kind)
+    failure.outcome = outcome
+    raise failure from first
+
+
+def _named(error: PortalError, stream: str) -> PortalError:
+    """The same failure with the stream's name in front, unless it says it already."""
+    if f"“{stream}”" in error.sentence:
+        return error
+    named = type(error)(f"Stream “{stream}”: {error.sentence}", error.detail, kind=error.kind)
+    _copy_wait(error, named)
+    named.plain = error  # type: ignore[attr-defined]
+    return named
+
+
+def _copy_wait(of: PortalError, to: PortalError | None) -> None:
+    if isinstance(of, TransientError) and isinstance(to, TransientError):
+        to.retry_after = of.retry_after
+
+
+def _comes_along(part: Reading, reading: Reading) -> bool:
+    """Whether the requests for `reading` bring all that is wanted of `part`."""
+    return (
+        part.spec.comes_with == reading.request.name
+        and part.error is None
+        and part.request.sync_mode is reading.request.sync_mode
+        and part.since == reading.since
+    )
+
+
+def _with_along(request: StreamRequest, along: tuple[str, ...]) -> StreamRequest:
+    from dataclasses import replace
+
+    return replace(request, along=along) if along else request
+
+
+def _fingerprint(reading: Reading) -> str:
+    """What a full refresh brought, in a few characters: the same rows in any order give the same."""
+    if reading.request.sync_mode is not SyncMode.FULL_REFRESH or not reading.spool.rows:
+        return ""
+    import duckdb
+
+    files = [str(path) for path, _ in reading.spool.files]
+    with duckdb.connect() as connection:
+        row = connection.execute(
+            "select count(*), sum(hash(t)::hugeint), bit_xor(hash(t)) from read_parquet($files) t", {"files": files}
+        ).fetchone()
+    assert row is not None
+    return f"{duckdb.__version__}:{row[0]}:{row[1]}:{row[2]}"
+
+
+def _secrets(connector: Connector, settings: Mapping[str, Any]) -> list[str]:
+    return [str(settings.get(field.name) or "") for field in connector.fields if field.kind is FieldKind.SECRET]
+
+
+@contextmanager
+def _foreseen() -> Iterator[None]:
+    """Whatever happens inside leaves as a `PortalError`, redacted while the secrets are known."""
+    try:
+        yield
+    except PortalError:
+        raise
+    except Exception as error:
+        raise as_portal_error(error) from error
