@@ -7,6 +7,7 @@ so a rotation is: put a new key in front, run `manage.py rotate_keys`, drop the 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -50,6 +51,10 @@ def decrypt(token: str) -> Secrets:
 
 class EncryptedField(models.TextField):
     """A dict of strings, encrypted in the database. An empty dict is stored as an empty string."""
+
+    # What may be put in and what comes out, for django-stubs.
+    _pyi_private_set_type: Mapping[str, str]
+    _pyi_private_get_type: Secrets
 
     def get_prep_value(self, value: Any) -> str:
         if not value:

@@ -12,7 +12,8 @@ from typing import Any, Self
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models, transaction
-from django.db.models import Q
+from django.db.models import Count, OuterRef, Q, Subquery
+from django.db.models.functions import Coalesce
 from django.urls import reverse
 from django_celery_beat.models import PeriodicTask
 from simple_history.models import HistoricalRecords
@@ -20,6 +21,7 @@ from simple_history.models import HistoricalRecords
 from portal.crypto import EncryptedField
 from portal.runs import ACTIVE, Run, RunQuerySet
 from sources import schedules
+from sources.connectors import fields_of
 from sources.engines.base import SyncRequest
 from sources.secrets import resolved
 
@@ -30,6 +32,33 @@ class SourceQuerySet(models.QuerySet["Source"]):
 
     def scheduled(self) -> Self:
         return self.enabled().exclude(schedule="")
+
+    def with_last_run(self) -> Self:
+        """Annotates `last_run_id`, `last_run_status`, `last_run_at` and `last_run_sentence`; None before the first."""
+        newest = SyncRun.objects.filter(source=OuterRef("pk")).order_by("-pk")
+        return self.annotate(
+            last_run_id=Subquery(newest.values("pk")[:1]),
+            last_run_status=Subquery(newest.values("status")[:1]),
+            last_run_at=Subquery(newest.values(at=Coalesce("finished_at", "started_at", "queued_at"))[:1]),
+            last_run_sentence=Subquery(newest.values("failure_sentence")[:1]),
+        )
+
+    def with_stream_counts(self) -> Self:
+        """Annotates `streams_read` (switched on) and `streams_known`."""
+        streams = Stream.objects.filter(source=OuterRef("pk")).order_by().values("source")
+        count = streams.annotate(count=Count("pk")).values("count")
+        return self.annotate(
+            streams_known=Coalesce(Subquery(count), 0),
+            streams_read=Coalesce(Subquery(count.filter(is_enabled=True)), 0),
+        )
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        """Like `Source.delete`: the schedules they own go with them."""
+        with transaction.atomic():
+            tasks = list(self.exclude(periodic_task=None).values_list("periodic_task", flat=True))
+            result = super().delete()
+            PeriodicTask.objects.filter(pk__in=tasks).delete()
+        return result
 
 
 class Source(models.Model):
@@ -67,7 +96,10 @@ class Source(models.Model):
     schedule_changed_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     objects = SourceQuerySet.as_manager()
-    history = HistoricalRecords(excluded_fields=["secrets", "periodic_task"])
+    history = HistoricalRecords(
+        excluded_fields=["secrets", "periodic_task", "schedule_changed_at"],
+        history_change_reason_field=models.TextField(null=True),
+    )
 
     class Meta:
         ordering = ["name"]
@@ -109,7 +141,7 @@ class Source(models.Model):
         return SyncRequest(
             source=self.slug,
             connector=self.connector,
-            settings=resolved(self.config, self.secrets),
+            settings=resolved(self.config, self.secrets, fields_of(self.connector)),
             streams=tuple(stream.as_request() for stream in streams),
             dataset=self.dataset,
             work_dir=self.work_dir,
@@ -142,8 +174,11 @@ class Stream(models.Model):
         validators=[MinValueValidator(1), MaxValueValidator(60 * 24 * 366)],
         help_text="How old the data may get before it counts as late. Empty: nothing is promised.",
     )
-    # What the source offers for this stream ({"cursor_fields": […], "sync_modes": […], "primary_key": […]}).
+    # What the source offers for this stream (`sources.offers.Offer` as plain data); {} until somebody looked.
     offered = models.JSONField(default=dict, blank=True, editable=False)
+    is_offered = models.BooleanField(
+        default=True, editable=False, help_text="Off: the source had no such stream when it was last asked."
+    )
     # Column name → type, as of the last sync.
     columns = models.JSONField(default=dict, blank=True, editable=False)
     cursor_value = models.JSONField(null=True, blank=True, editable=False)
@@ -266,3 +301,9 @@ class Probe(Run):
     streams = models.JSONField(default=list)
 
     objects = RunQuerySet.as_manager()
+
+    class Meta(Run.Meta):
+        verbose_name = "connection test"
+
+    def __str__(self) -> str:
+        return f"Test {self.pk} of {self.connector}"
