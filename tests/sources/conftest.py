@@ -1,0 +1,50 @@
+"""A portal in which only invented systems exist, and people who may or may not change sources."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+
+from sources.connectors import CONNECTORS
+from tests.factories import StaffFactory, UserFactory
+from tests.sources.systems import FakeEngine
+
+
+@pytest.fixture
+def systems(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only "shop" and "depot" exist."""
+    for name in list(CONNECTORS):
+        monkeypatch.delitem(CONNECTORS, name)
+    monkeypatch.setitem(CONNECTORS, "shop", "tests.sources.systems.ShopConnector")
+    monkeypatch.setitem(CONNECTORS, "depot", "tests.sources.systems.DepotConnector")
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
+    fake = FakeEngine()
+    monkeypatch.setattr("sources.probes.get_engine", lambda name: fake)
+    return fake
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
+    """The messages that would have gone to workers."""
+    messages: list[tuple[str, int]] = []
+    monkeypatch.setattr("portal.dispatch._send", lambda task, args, countdown: messages.append((task, *args)))
+    return messages
+
+
+@pytest.fixture
+def staff(db: None) -> Client:
+    client = Client()
+    client.user = StaffFactory()  # type: ignore[attr-defined]
+    client.force_login(client.user)  # type: ignore[attr-defined]
+    return client
+
+
+@pytest.fixture
+def colleague(db: None) -> Client:
+    """Logged in and staff, but without any permission."""
+    client = Client()
+    client.force_login(UserFactory(is_staff=True))
+    return client
