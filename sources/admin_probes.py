@@ -1,0 +1,132 @@
+"""*Test connection* in the admin: ask, then watch the row until a worker has answered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import path, reverse
+from django.utils import timezone
+from django.utils.decorators import method_decorator
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_POST
+
+from portal.runs import RunStatus
+from sources import offers, probes
+from sources.connectors import CONNECTORS, get_connector
+from sources.connectors.base import Connector, StreamSpec
+from sources.forms import source_form
+from sources.models import Probe, Source
+
+TEMPLATE = "admin/sources/source/probe.html"
+
+
+class ProbeViews:
+    """Mix-in of `SourceAdmin`."""
+
+    admin_site: Any
+
+    def probe_urls(self) -> list[Any]:
+        wrap = self.admin_site.admin_view
+        return [
+            path("probe/", wrap(self.ask_view), name="sources_source_probe"),
+            path("<int:source_pk>/probe/", wrap(self.ask_view), name="sources_source_probe_saved"),
+            path("probe/<int:probe_pk>/", wrap(self.answer_view), name="sources_source_probe_answer"),
+        ]
+
+    def probe_url(self, source: Source | None, connector: Connector | None) -> str:
+        if connector is None:
+            return ""
+        if source is not None:
+            return reverse("admin:sources_source_probe_saved", args=[source.pk])
+        return f"{reverse('admin:sources_source_probe')}?connector={connector.name}"
+
+    @method_decorator([sensitive_post_parameters(), require_POST])
+    def ask_view(self, request: HttpRequest, source_pk: int | None = None) -> HttpResponse:
+        """Queue a probe of what is in the form right now; an empty secret is the stored one."""
+        source = self._source(request, source_pk)
+        name = source.connector if source else request.GET.get("connector", "")
+        if name not in CONNECTORS:
+            raise Http404
+        form = source_form(get_connector(name))(request.POST, instance=source)
+        form.is_valid()
+        if problems := form.connection_errors():
+            return TemplateResponse(request, TEMPLATE, {"problems": problems})
+        probe = probes.ask(
+            connector=name, config=form.settings, secrets=form.new_secrets, user=request.user, source=source
+        )
+        return self._answer(request, probe)
+
+    def answer_view(self, request: HttpRequest, probe_pk: int) -> HttpResponse:
+        """How the probe stands; asked again and again by the page until there is an answer."""
+        probe = Probe.objects.defer("secrets").filter(pk=probe_pk).select_related("source").first()
+        if probe is None or not self._may_see(request, probe):
+            raise Http404
+        return self._answer(request, probe)
+
+    def probe_to_show(self, request: HttpRequest, source: Source | None) -> dict[str, Any] | None:
+        """The probe that "Save and test" has asked for, for the page that is loaded after it."""
+        number = request.GET.get("probe", "")
+        if source is None or not number.isdecimal():
+            return None
+        probe = Probe.objects.defer("secrets").filter(pk=int(number), source=source).first()
+        return probe_context(probe) if probe is not None and self._may_see(request, probe) else None
+
+    def specs_of_probe(self, request: HttpRequest, connector: Connector) -> list[StreamSpec]:
+        """What this person's last successful test found, for a source that is not saved yet."""
+        number = request.POST.get("streams_probe", "")
+        if not number.isdecimal():
+            return []
+        probe = Probe.objects.defer("secrets").filter(
+            pk=int(number), connector=connector.name, asked_by=request.user, status=RunStatus.SUCCEEDED
+        )
+        return probes.offered_by(found) if (found := probe.first()) else []
+
+    def _source(self, request: HttpRequest, pk: int | None) -> Source | None:
+        if pk is None:
+            if not self.has_add_permission(request):  # type: ignore[attr-defined]
+                raise PermissionDenied
+            return None
+        source = Source.objects.defer("secrets").filter(pk=pk).first()
+        if source is None:
+            raise Http404
+        if not self.has_change_permission(request, source):  # type: ignore[attr-defined]
+            raise PermissionDenied
+        return source
+
+    def _may_see(self, request: HttpRequest, probe: Probe) -> bool:
+        if probe.asked_by_id == request.user.pk:
+            return True
+        return probe.source_id is not None and self.has_view_permission(request, probe.source)  # type: ignore[attr-defined]
+
+    def _answer(self, request: HttpRequest, probe: Probe) -> HttpResponse:
+        context = probe_context(probe)
+        context |= self._rows_to_choose(request, probe)
+        return TemplateResponse(request, TEMPLATE, context)
+
+    def _rows_to_choose(self, request: HttpRequest, probe: Probe) -> dict[str, Any]:
+        """For a source that is not saved yet: the streams the test has found, as rows of the form."""
+        connector = get_connector(probe.connector)
+        if probe.status != RunStatus.SUCCEEDED or probe.source_id is not None or offers.fixed(connector):
+            return {}
+        specs = probes.offered_by(probe)
+        inline = self.get_inline_instances(request)[0]  # type: ignore[attr-defined]
+        formset_class = inline.get_formset(request, None, extra=len(specs))
+        request.GET = request.GET.copy()
+        request.GET["connector"] = connector.name
+        formset = formset_class(instance=Source(), **self.rows_of_new(request, specs))  # type: ignore[attr-defined]
+        return {"formset": formset, "streams_probe": probe.pk}
+
+
+def probe_context(probe: Probe) -> dict[str, Any]:
+    known = set()
+    if probe.source_id is not None:
+        known = set(probe.source.streams.values_list("name", flat=True)) if probe.source else set()
+    return {
+        "probe": probe,
+        "is_unanswered": probes.is_unanswered(probe, timezone.now()),
+        "streams": probes.offered_by(probe),
+        "known": known,
+    }

@@ -1,0 +1,300 @@
+"""The form of a source: its own settings, and its connector's fields as that connector declares them.
+
+`source_form(connector)` makes the class. Plain settings end up in `Source.config`; secrets go into `Source.secrets`
+and never come back: a stored one is shown as "set", an empty input keeps it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from django import forms
+from django.core.validators import RegexValidator, URLValidator
+from unfold.widgets import (
+    UnfoldAdminPasswordWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextareaWidget,
+    UnfoldAdminTextInputWidget,
+    UnfoldAdminURLInputWidget,
+    UnfoldBooleanWidget,
+)
+
+from portal.failures import PortalError
+from sources.connectors.base import Connector, FieldKind, FormField
+from sources.forms_schedule import ScheduleFields
+from sources.models import Source
+from sources.secrets import check_reference, reference
+
+PREFIX = "setting_"
+FORGET = "forget_"
+
+# Where a secret is sent. When this changes, a stored secret does not follow: whoever edits must know it.
+_ADDRESS_NAMES = {"host", "hostname", "server", "base_url", "api_base_url", "url"}
+
+
+class _Referable:
+    """Accepts `${NAME}` in place of a value of its own type."""
+
+    def clean(self, value: Any) -> Any:
+        text = value.strip() if isinstance(value, str) else value
+        if reference(text):
+            try:
+                check_reference(text)
+            except ValueError as error:
+                raise forms.ValidationError(str(error)) from None
+            return text
+        return super().clean(value)  # type: ignore[misc]
+
+
+class TextSetting(_Referable, forms.CharField):
+    pass
+
+
+class IntegerSetting(_Referable, forms.IntegerField):
+    pass
+
+
+class UrlSetting(_Referable, forms.CharField):
+    default_validators = [URLValidator(schemes=["http", "https"], message="This is not an address like https://….")]
+
+
+class ListSetting(forms.CharField):
+    """One value a line; a list of strings in the settings."""
+
+    def prepare_value(self, value: Any) -> Any:
+        return "\n".join(value) if isinstance(value, list | tuple) else value
+
+    def clean(self, value: Any) -> list[str]:
+        return [line.strip() for line in super().clean(value).splitlines() if line.strip()]
+
+
+def _form_field(field: FormField) -> forms.Field:
+    common: dict[str, Any] = {"label": field.label, "help_text": field.help, "required": field.required}
+    attrs: dict[str, Any] = {"placeholder": field.placeholder} if field.placeholder else {}
+    match field.kind:
+        case FieldKind.SECRET:
+            # "new-password" is what browsers obey: "off" lets them put the portal's own password into a token field.
+            attrs |= {
+                "autocomplete": "new-password",
+                "spellcheck": "false",
+                "data-1p-ignore": "",
+                "data-lpignore": "true",
+            }
+            return TextSetting(**common, widget=UnfoldAdminPasswordWidget(attrs=attrs))
+        case FieldKind.INTEGER:
+            # A text input with a number keypad: number inputs swallow what they do not understand.
+            widget = UnfoldAdminTextInputWidget(attrs={**attrs, "inputmode": "numeric"})
+            return IntegerSetting(**common, initial=field.default, widget=widget)
+        case FieldKind.BOOLEAN:
+            common["required"] = False
+            return forms.BooleanField(**common, initial=bool(field.default), widget=UnfoldBooleanWidget())
+        case FieldKind.CHOICE:
+            return forms.ChoiceField(
+                **common, choices=field.choices, initial=field.default, widget=UnfoldAdminSelectWidget()
+            )
+        case FieldKind.URL:
+            return UrlSetting(**common, initial=field.default, widget=UnfoldAdminURLInputWidget(attrs=attrs))
+        case FieldKind.LIST:
+            widget = UnfoldAdminTextareaWidget(attrs={**attrs, "rows": 4})
+            return ListSetting(**common, initial=field.default, widget=widget)
+    return TextSetting(
+        **common,
+        initial=field.default,
+        widget=UnfoldAdminTextInputWidget(attrs={**attrs, "autocomplete": "off", "spellcheck": "false"}),
+    )
+
+
+def stored_secrets(source: Source) -> tuple[Mapping[str, str], str]:
+    """What is stored, and a sentence when it cannot be opened (a key was lost): the form must open all the same."""
+    if source.pk is None:
+        return {}, ""
+    try:
+        return source.secrets, ""
+    except PortalError as error:
+        return {}, f"{error.sentence} Enter them again to replace them."
+
+
+class SourceForm(ScheduleFields, forms.ModelForm):
+    """A source of one connector. After `is_valid()`: `settings` (config) and `new_secrets` (all secrets to keep)."""
+
+    connector: ClassVar[Connector | None] = None
+
+    slug = forms.CharField(
+        label="Short name",
+        max_length=40,
+        help_text="Lower-case letters, digits and hyphens. Its tables are kept under this name in the warehouse, so it cannot be changed later.",
+        validators=[
+            RegexValidator(
+                r"^[a-z][a-z0-9]*(?:-[a-z0-9]+)*\Z",
+                "Use lower-case letters, digits and single hyphens, beginning with a letter: for example stripe-eu.",
+            )
+        ],
+        widget=UnfoldAdminTextInputWidget(
+            attrs={"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}
+        ),
+    )
+
+    class Meta:
+        model = Source
+        fields = ("name", "slug", "owner", "is_enabled", "timezone")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        source = self.instance
+        self.stored, self.secrets_problem = stored_secrets(source)
+        self.settings: dict[str, Any] = dict(source.config)
+        self.new_secrets: dict[str, str] = dict(self.stored)
+        if source.pk:
+            self.fields["slug"].disabled = True
+            self.fields["slug"].help_text = f"Its tables are in {source.dataset}. It cannot be changed."
+        if "owner" in self.fields:
+            self.fields["owner"].empty_label = "Nobody"  # type: ignore[attr-defined]
+        for field in self._connector_fields:
+            self._prepare(field)
+
+    # --- what the template and the admin ask ---------------------------------------------------------------------
+    @property
+    def _connector_fields(self) -> tuple[FormField, ...]:
+        return self.connector.fields if self.connector else ()
+
+    def everyday_settings(self) -> list[forms.BoundField]:
+        return [self[PREFIX + field.name] for field in self._connector_fields if not field.is_advanced]
+
+    def advanced_settings(self) -> list[forms.BoundField]:
+        return [self[PREFIX + field.name] for field in self._connector_fields if field.is_advanced]
+
+    def advanced_is_open(self) -> bool:
+        """Shown unfolded when something in there needs attention or is not as delivered."""
+        return any(
+            self.errors.get(bound.name) or (self.instance.pk and bound.value() not in ("", None, bound.field.initial))
+            for bound in self.advanced_settings()
+        )
+
+    def connection_errors(self) -> dict[str, list[str]]:
+        """Label → sentences, of the connector's fields only: the rest does not matter for a test."""
+        return {
+            str(bound.label): [str(error) for error in bound.errors]
+            for bound in [*self.everyday_settings(), *self.advanced_settings()]
+            if bound.errors
+        }
+
+    def connection_has_changed(self) -> bool:
+        return any(name.startswith((PREFIX, FORGET)) for name in self.changed_data)
+
+    def is_secret(self, name: str) -> bool:
+        return any(name == PREFIX + field.name and field.kind is FieldKind.SECRET for field in self._connector_fields)
+
+    def changed_secrets(self) -> list[str]:
+        """The labels of secrets that were entered or removed."""
+        return [
+            field.label
+            for field in self._connector_fields
+            if field.kind is FieldKind.SECRET
+            and (PREFIX + field.name in self.changed_data or FORGET + field.name in self.changed_data)
+        ]
+
+    # --- filling in -------------------------------------------------------------------------------------------------
+    def _prepare(self, field: FormField) -> None:
+        name = PREFIX + field.name
+        form_field = self.fields[name]
+        if field.kind is not FieldKind.SECRET:
+            if field.name in self.instance.config:
+                self.initial[name] = self.instance.config[field.name]
+            return
+        if field.name not in self.stored:
+            self.fields.pop(FORGET + field.name)
+            return
+        variable = reference(self.stored[field.name])
+        form_field.required = False
+        form_field.is_set = True  # type: ignore[attr-defined]
+        form_field.is_set_text = (  # type: ignore[attr-defined]
+            f"Read from the environment variable {variable}" if variable else "Set"
+        )
+        form_field.forget = self[FORGET + field.name]  # type: ignore[attr-defined]
+        form_field.widget.attrs["placeholder"] = "Leave empty to keep"
+
+    # --- checking ---------------------------------------------------------------------------------------------------
+    def clean_slug(self) -> str:
+        slug = self.cleaned_data["slug"]
+        if self.instance.pk:
+            return self.instance.slug
+        schema = Source(slug=slug).dataset
+        for other in Source.objects.only("slug", "name"):
+            if other.dataset == schema:
+                raise forms.ValidationError(f"“{other.name}” already keeps its tables under this name.")
+        return slug
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or self.cleaned_data
+        for field in self._connector_fields:
+            name = PREFIX + field.name
+            if name not in data:
+                continue
+            if field.kind is FieldKind.SECRET:
+                self._take_secret(field, data[name], forget=bool(data.get(FORGET + field.name)))
+            elif data[name] in ("", None, []) and not field.required:
+                self.settings.pop(field.name, None)
+            else:
+                self.settings[field.name] = data[name]
+        self._keep_secrets_at_home()
+        return data
+
+    def _take_secret(self, field: FormField, value: str, *, forget: bool) -> None:
+        if value:
+            self.new_secrets[field.name] = value
+        elif forget:
+            if field.required:
+                self.add_error(PREFIX + field.name, "It is needed: enter a new one in place of the one you remove.")
+            else:
+                self.new_secrets.pop(field.name, None)
+
+    def _keep_secrets_at_home(self) -> None:
+        """A stored secret is only ever sent to the address it was entered for."""
+        if not self.instance.pk:
+            return
+        moved = [
+            field.label
+            for field in self._connector_fields
+            if (field.kind is FieldKind.URL or field.name in _ADDRESS_NAMES)
+            and self.settings.get(field.name) != self.instance.config.get(field.name)
+        ]
+        if not moved:
+            return
+        for field in self._connector_fields:
+            kept = field.kind is FieldKind.SECRET and not self.cleaned_data.get(PREFIX + field.name)
+            if kept and field.name in self.stored and field.name in self.new_secrets:
+                self.add_error(
+                    PREFIX + field.name,
+                    f"Enter it again: “{moved[0]}” was changed, and a stored secret is only sent to the address it was "
+                    "entered for.",
+                )
+
+    def save(self, commit: bool = True) -> Source:
+        source = self.instance
+        if self.connector:
+            source.connector = self.connector.name
+            source.config = self.settings
+            if not self.secrets_problem or self.changed_secrets():
+                source.secrets = self.new_secrets
+        source.schedule = self.cleaned_schedule
+        return super().save(commit)
+
+
+def source_form(connector: Connector | None) -> type[SourceForm]:
+    """The form class for sources of `connector`; None for a source whose connector is not there."""
+    fields: dict[str, Any] = {"connector": connector}
+    for field in connector.fields if connector else ():
+        fields[PREFIX + field.name] = _form_field(field)
+        if field.kind is FieldKind.SECRET:
+            fields[FORGET + field.name] = forms.BooleanField(
+                label=f"Remove the stored {field.label}", required=False, widget=UnfoldBooleanWidget()
+            )
+    name = re.sub(r"\W", "", connector.label) if connector else "Unknown"
+    return type(f"{name}SourceForm", (SourceForm,), fields)
+
+
+def setting_names(form_class: type[SourceForm]) -> list[str]:
+    """The names of the connector's fields in that form, for the admin's field list."""
+    return [name for name in form_class.base_fields if name.startswith((PREFIX, FORGET))]
