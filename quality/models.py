@@ -7,7 +7,7 @@ from typing import Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import OuterRef, Q, Subquery
 from django.urls import reverse
 from simple_history.models import HistoricalRecords
 
@@ -29,12 +29,26 @@ class Outcome(models.TextChoices):
     LEARNING = "learning", "Still learning"  # a check on history that is too short yet; never shown as green
 
 
+def latest_result(field: str) -> Subquery:
+    """`field` of a check's newest result, to annotate checks with; None for a check that never ran."""
+    newest = CheckResult.objects.filter(check_row=OuterRef("pk")).order_by("-measured_at", "-pk")
+    return Subquery(newest.values(field)[:1])
+
+
 class CheckQuerySet(models.QuerySet["Check"]):
     def enabled(self) -> Self:
         return self.filter(is_enabled=True)
 
     def on(self, datasets: list[str]) -> Self:
         return self.filter(dataset__in=datasets)
+
+    def with_latest(self) -> Self:
+        """Annotated with what the newest result said: latest_outcome, latest_sentence, latest_at (None: never run)."""
+        return self.annotate(
+            latest_outcome=latest_result("outcome"),
+            latest_sentence=latest_result("sentence"),
+            latest_at=latest_result("measured_at"),
+        )
 
 
 class Check(models.Model):
@@ -186,6 +200,10 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
     def due(self, now: datetime) -> Self:
         return self.undelivered().filter(next_attempt_at__lte=now)
 
+    def in_trouble(self) -> Self:
+        """Tried and not through, given up, or without anybody to send it to: what somebody should look at."""
+        return self.undelivered().exclude(error="")
+
 
 class Notification(models.Model):
     """A mail that somebody must get. The row exists before it is sent and keeps `sent_at` or the error."""
@@ -194,7 +212,8 @@ class Notification(models.Model):
         Incident, null=True, blank=True, on_delete=models.CASCADE, related_name="notifications"
     )
     kind = models.CharField(max_length=40)  # incident_opened, incident_resolved, …
-    recipient = models.EmailField()
+    # Empty: nobody was found to send it to; `error` says so and the sweep looks again.
+    recipient = models.EmailField(blank=True)
     subject = models.CharField(max_length=255)
     text = models.TextField()
     html = models.TextField()
@@ -202,6 +221,8 @@ class Notification(models.Model):
     next_attempt_at = models.DateTimeField(null=True, blank=True)
     attempts = models.PositiveIntegerField(default=0)
     sent_at = models.DateTimeField(null=True, blank=True)
+    # The server refused it for good, or it was tried for too long.
+    gave_up_at = models.DateTimeField(null=True, blank=True)
     error = models.TextField(blank=True)
 
     objects = NotificationQuerySet.as_manager()
@@ -210,4 +231,15 @@ class Notification(models.Model):
         ordering = ["-pk"]
 
     def __str__(self) -> str:
-        return f"{self.subject} → {self.recipient}"
+        return f"{self.subject} → {self.recipient or 'nobody'}"
+
+    @property
+    def state(self) -> str:
+        """sent, gave_up, nobody (no recipient), retrying or waiting."""
+        if self.sent_at:
+            return "sent"
+        if self.gave_up_at:
+            return "gave_up"
+        if not self.recipient:
+            return "nobody"
+        return "retrying" if self.error else "waiting"
