@@ -19,6 +19,7 @@ from portal.failures import as_portal_error
 from portal.runs import RunStatus, Trigger, heartbeat
 from portal.warehouse import get_warehouse
 from sources.models import Attempt, SyncRun
+from sources.syncs import has_lost_attempts
 
 logger = logging.getLogger(__name__)
 
@@ -38,9 +39,11 @@ def request_build(trigger: Trigger = Trigger.UPSTREAM) -> Build:
 
 
 def changed_tables(runs: list[SyncRun]) -> list[str]:
-    """ "schema.table" of every raw table that these runs brought rows into."""
+    """ "schema.table" of every raw table that these runs brought rows into; [] when nobody can tell."""
+    if any(has_lost_attempts(run) for run in runs):
+        return []
     tables = set()
-    attempts = Attempt.objects.filter(run__in=runs, status=Attempt.Status.SUCCEEDED).select_related("run__source")
+    attempts = Attempt.objects.filter(run__in=runs).exclude(status=Attempt.Status.RUNNING).select_related("run__source")
     for attempt in attempts:
         tables |= {f"{attempt.run.source.dataset}.{stream}" for stream, rows in attempt.rows.items() if rows}
     return sorted(tables)

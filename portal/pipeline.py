@@ -54,15 +54,15 @@ def sync(pk: int) -> list[Step]:
     run = SyncRun.objects.select_related("source", "source__owner").get(pk=pk)
     outcome = syncs.perform(run)
     run.refresh_from_db()
-    if outcome is None:
-        return _after_failed_sync(run)
-    steps = []
-    source = run.source
-    if incidents.resolve(_sync_fingerprint(run), f"{source.name} was synced again without trouble."):
-        steps.append(MAIL)
-    if outcome.has_new_data:
+    steps = _after_failed_sync(run) if outcome is None else _after_good_sync(run)
+    if run.awaits_build:
         steps.append(Step("run_build", builds.request_build().pk))
     return steps
+
+
+def _after_good_sync(run: SyncRun) -> list[Step]:
+    sentence = f"{run.source.name} was synced again without trouble."
+    return [MAIL] if incidents.resolve(_sync_fingerprint(run), sentence) else []
 
 
 def _after_failed_sync(run: SyncRun) -> list[Step]:

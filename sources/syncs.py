@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from portal import dispatch
@@ -20,7 +21,7 @@ from portal.redact import secrets_hidden
 from portal.runs import Trigger, heartbeat
 from sources import schedules
 from sources.engines import get_engine
-from sources.engines.base import SyncOutcome
+from sources.engines.base import StreamOutcome, SyncOutcome, TerminalSyncError, TransientSyncError
 from sources.models import Attempt, Source, Stream, StreamSync, SyncRun
 
 logger = logging.getLogger(__name__)
@@ -59,9 +60,8 @@ def perform(run: SyncRun) -> SyncOutcome | None:
     with secrets_hidden(run.source.secrets.values()):
         try:
             request = run.source.sync_request(run.streams)
-            with secrets_hidden(value for value in request.settings.values() if isinstance(value, str)):
-                with heartbeat(SyncRun.objects.all(), run.pk):
-                    outcome = get_engine(run.source.engine).sync(request, _Progress(attempt))
+            with heartbeat(SyncRun.objects.all(), run.pk):
+                outcome = get_engine(run.source.engine).sync(request, _Progress(attempt))
         except Exception as error:  # whatever it was, it must reach the row
             _failed(run, attempt, as_portal_error(error))
             return None
@@ -103,12 +103,21 @@ def _begin(run: SyncRun) -> Attempt:
 
 def _succeeded(run: SyncRun, attempt: Attempt, outcome: SyncOutcome) -> None:
     now = timezone.now()
+    # A worker that vanished may have committed rows that no row of ours tells of: better one build too many.
+    is_new = outcome.has_new_data or run.awaits_build or has_lost_attempts(run)
     with transaction.atomic():
         _write_streams(run, attempt, outcome, now)
         Attempt.objects.filter(pk=attempt.pk).update(
             status=Attempt.Status.SUCCEEDED, finished_at=now, rows=outcome.rows
         )
-        SyncRun.objects.succeed(run.pk, has_new_data=outcome.has_new_data, awaits_build=outcome.has_new_data)
+        SyncRun.objects.succeed(run.pk, has_new_data=is_new, awaits_build=is_new)
+
+
+def has_lost_attempts(run: SyncRun) -> bool:
+    """Whether a worker vanished on this source since its last attempt that was good."""
+    attempts = Attempt.objects.filter(run__source=run.source_id, run__lte=run.pk)
+    good = attempts.filter(status=Attempt.Status.SUCCEEDED, run__lt=run.pk).order_by("-pk").values("pk")[:1]
+    return attempts.filter(status=Attempt.Status.LOST, pk__gt=Coalesce(good, 0)).exists()
 
 
 def _write_streams(run: SyncRun, attempt: Attempt, outcome: SyncOutcome, now: datetime) -> None:
@@ -140,24 +149,23 @@ def _write_streams(run: SyncRun, attempt: Attempt, outcome: SyncOutcome, now: da
 def _failed(run: SyncRun, attempt: Attempt, error: PortalError) -> None:
     now = timezone.now()
     delay = _next_delay(attempt.number, error)
+    # What other streams brought is committed, and a build must take it further even if this run never succeeds.
+    committed = error.outcome if isinstance(error, TransientSyncError | TerminalSyncError) else None
+    is_new = committed is not None and committed.has_new_data
+    news = {"has_new_data": True, "awaits_build": True} if is_new else {}
     with transaction.atomic():
         Attempt.objects.filter(pk=attempt.pk).update(
             status=Attempt.Status.FAILED,
             finished_at=now,
+            rows=committed.rows if committed else {},
             is_transient=error.is_transient,
             failure_kind=error.kind,
             failure_sentence=error.sentence,
             failure_detail=error.detail,
         )
-        requested = run.source.streams.enabled()
-        if run.streams:
-            requested = requested.filter(name__in=run.streams)
-        StreamSync.objects.bulk_create(
-            StreamSync(attempt=attempt, stream=stream, is_ok=False, finished_at=now, failure_sentence=error.sentence)
-            for stream in requested
-        )
+        _write_streams(run, attempt, committed or _all_failed(run, error), now)
         if delay is None:
-            SyncRun.objects.fail(run.pk, error)
+            SyncRun.objects.fail(run.pk, error, **news)
         else:
             SyncRun.objects.put_back(
                 run.pk,
@@ -165,6 +173,7 @@ def _failed(run: SyncRun, attempt: Attempt, error: PortalError) -> None:
                 failure_kind=error.kind,
                 failure_sentence=error.sentence,
                 failure_detail=error.detail,
+                **news,
             )
     logger.warning(
         "Sync of %s failed (run %s, attempt %s): %s%s",
@@ -174,6 +183,14 @@ def _failed(run: SyncRun, attempt: Attempt, error: PortalError) -> None:
         error.sentence,
         "" if delay is None else f" Next attempt in {delay.total_seconds():.0f} s.",
     )
+
+
+def _all_failed(run: SyncRun, error: PortalError) -> SyncOutcome:
+    """The outcome of an attempt that failed as a whole: every stream that was asked for."""
+    requested = run.source.streams.enabled()
+    if run.streams:
+        requested = requested.filter(name__in=run.streams)
+    return SyncOutcome([StreamOutcome(stream.name, error=error) for stream in requested])
 
 
 def _next_delay(attempt_number: int, error: PortalError) -> timedelta | None:

@@ -14,7 +14,8 @@ from portal.models import Publication
 from portal.runs import RunStatus, Trigger
 from portal.warehouse import get_warehouse
 from quality.models import Incident, Notification, Outcome, Scan
-from sources.models import Attempt, SyncRun
+from sources.engines.base import StreamOutcome, SyncOutcome, TerminalSyncError
+from sources.models import Attempt, StreamSync, SyncRun
 from sources.syncs import request_sync
 from tests.factories import CheckFactory, CheckResultFactory, ScanFactory, SourceFactory, StreamFactory, UserFactory
 from tests.fakes import build_with_failing_test
@@ -263,3 +264,30 @@ def test_old_versions_are_discarded_beyond_the_kept_ones(source, engine, dbt, wa
     kept = list(Publication.objects.exclude(location="").values_list("location", flat=True))
     assert len(kept) == 2
     assert sorted(file.name for file in warehouse.published_dir.iterdir()) == sorted(kept)
+
+
+def test_what_a_vanished_worker_may_have_loaded_is_built(source, engine, dbt, warehouse, sent):
+    """It was killed between the commit of its rows and the row that says so; the next attempt finds nothing new."""
+    run = request_sync(source)
+    SyncRun.objects.claim(run.pk)
+    Attempt.objects.create(run=run, number=1, started_at=timezone.now())
+    SyncRun.objects.put_back(run.pk)
+    engine.script = [{}]
+    follow(pipeline.sync(run.pk))
+    assert dbt.requests[0].changed == (), "nobody can tell what changed: everything"
+    assert Publication.objects.current() is not None
+
+
+def test_rows_of_streams_that_came_through_are_built_although_another_failed(source, engine, dbt, warehouse, sent):
+    StreamFactory(source=source, name="refunds")
+    failure = TerminalSyncError("Stream “refunds”: the key may not read it.")
+    failure.outcome = SyncOutcome(
+        [StreamOutcome("invoices", rows=3), StreamOutcome("refunds", error=TerminalError("not allowed"))],
+        has_new_data=True,
+    )
+    engine.script = [failure]
+    steps = pipeline.sync(request_sync(source).pk)
+    assert [step.task for step in steps] == ["deliver_mail", "run_build"]
+    assert dict(StreamSync.objects.values_list("stream__name", "is_ok")) == {"invoices": True, "refunds": False}
+    follow(steps)
+    assert dbt.requests[0].changed == ("raw_stripe.invoices",)
