@@ -1,0 +1,56 @@
+{#- Amounts are whole minor units (cents) until a mart shows them: sums are exact, and so is rounding. -#}
+
+{#- Whole quotient of two integers that are not negative, halves rounded up. -#}
+{% macro rounded_quotient(numerator, denominator) -%}
+    {{ whole_quotient("(2 * (" ~ numerator ~ ") + (" ~ denominator ~ "))", "(2 * (" ~ denominator ~ "))") }}
+{%- endmacro %}
+
+{% macro whole_quotient(numerator, denominator) -%}
+    {{ return(adapter.dispatch('whole_quotient')(numerator, denominator)) }}
+{%- endmacro %}
+
+{% macro default__whole_quotient(numerator, denominator) -%}
+    ({{ numerator }} / {{ denominator }})
+{%- endmacro %}
+
+{% macro duckdb__whole_quotient(numerator, denominator) -%}
+    ({{ numerator }} // {{ denominator }})
+{%- endmacro %}
+
+{% macro bigquery__whole_quotient(numerator, denominator) -%}
+    div({{ numerator }}, {{ denominator }})
+{%- endmacro %}
+
+{#- Hundredths of a currency in one of its minor units: the yen has no minor unit, the dinar a thousandth.
+    Lists: Stripe's documentation of zero-decimal and three-decimal currencies. Returns (numerator, denominator). -#}
+{% macro hundredths_per_minor_unit(currency) -%}
+    case
+        when {{ currency }} in (
+            'bif', 'clp', 'djf', 'gnf', 'jpy', 'kmf', 'krw', 'mga', 'pyg', 'rwf', 'vnd', 'vuv', 'xaf', 'xof', 'xpf'
+        ) then 100
+        else 1
+    end
+{%- endmacro %}
+
+{% macro minor_units_per_hundredth(currency) -%}
+    case when {{ currency }} in ('bhd', 'jod', 'kwd', 'omr', 'tnd') then 10 else 1 end
+{%- endmacro %}
+
+{#- What `amount` minor units an interval are worth a month, in hundredths of the currency, rounded once:
+    year ÷ 12, month ÷ 1, week × 52 ÷ 12, day × 365 ÷ 12, all ÷ interval_count. -#}
+{% macro monthly_cents(amount, currency, interval, interval_count) -%}
+    {{ rounded_quotient(
+        "(" ~ amount ~ ") * " ~ hundredths_per_minor_unit(currency)
+        ~ " * case " ~ interval ~ " when 'week' then 52 when 'day' then 365 else 1 end",
+        minor_units_per_hundredth(currency)
+        ~ " * case " ~ interval ~ " when 'month' then 1 else 12 end * (" ~ interval_count ~ ")"
+    ) }}
+{%- endmacro %}
+
+{% macro type_money() -%} {{ return(adapter.dispatch('type_money')()) }} {%- endmacro %}
+{% macro default__type_money() -%} numeric(18, 2) {%- endmacro %}
+
+{#- Cents as money in major units: 12345 → 123.45. -#}
+{% macro cents_to_money(column) -%}
+    cast(cast({{ column }} as {{ dbt.type_numeric() }}) / 100 as {{ type_money() }})
+{%- endmacro %}

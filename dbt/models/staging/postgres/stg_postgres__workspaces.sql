@@ -1,0 +1,23 @@
+with source as (
+
+    select * from {{ source('raw_postgres', 'workspaces') }}
+
+),
+
+renamed as (
+
+    select
+        cast(id as {{ dbt.type_string() }}) as workspace_id,
+        cast(name as {{ dbt.type_string() }}) as name,
+        cast(plan as {{ dbt.type_string() }}) as plan,
+        cast(stripe_customer_id as {{ dbt.type_string() }}) as customer_id,
+        cast(seats as {{ dbt.type_bigint() }}) as seats,
+        cast(mrr_note as {{ dbt.type_numeric() }}) as mrr_note,
+        cast(settings as {{ dbt.type_string() }}) as settings,
+        {{ utc_timestamp('created_at') }} as created_at,
+        {{ utc_timestamp('updated_at') }} as updated_at
+    from source
+
+)
+
+select * from renamed
