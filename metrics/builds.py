@@ -77,14 +77,17 @@ def perform(build: Build) -> BuildOutcome | None:
         logger.warning("Build %s failed: %s", build.pk, failure.sentence)
         Build.objects.fail(build.pk, failure, changed=changed)
         return None
-    _write(build, changed, syncs, outcome)
+    # A full build looks at every raw table, so the scan does too.
+    _write(build, changed, changed or sorted(raw_tables), syncs, outcome)
     return outcome
 
 
-def _write(build: Build, changed: list[str], syncs: list[SyncRun], outcome: BuildOutcome) -> None:
+def _write(
+    build: Build, changed: list[str], raw_touched: list[str], syncs: list[SyncRun], outcome: BuildOutcome
+) -> None:
     values = {
         "changed": changed,
-        "touched": sorted({*changed, *outcome.touched}),
+        "touched": sorted({*raw_touched, *outcome.touched}),
         "left_out": list(outcome.left_out),
         "models_built": outcome.models,
         "tests_run": outcome.tests,

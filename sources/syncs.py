@@ -16,7 +16,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from portal import dispatch
-from portal.failures import PortalError, TransientError, as_portal_error
+from portal.failures import PortalError, TerminalError, TransientError, as_portal_error
 from portal.redact import secrets_hidden
 from portal.runs import Trigger, heartbeat
 from sources import schedules
@@ -60,6 +60,12 @@ def perform(run: SyncRun) -> SyncOutcome | None:
     with secrets_hidden(run.source.secrets.values()):
         try:
             request = run.source.sync_request(run.streams)
+            if not request.streams:
+                raise TerminalError(
+                    "There is nothing to read: no stream of this source is ticked.",
+                    f"Asked for: {', '.join(run.streams) or 'all'}.",
+                    kind="no_streams",
+                )
             with heartbeat(SyncRun.objects.all(), run.pk):
                 outcome = get_engine(run.source.engine).sync(request, _Progress(attempt))
         except Exception as error:  # whatever it was, it must reach the row

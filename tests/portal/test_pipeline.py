@@ -291,3 +291,12 @@ def test_rows_of_streams_that_came_through_are_built_although_another_failed(sou
     assert dict(StreamSync.objects.values_list("stream__name", "is_ok")) == {"invoices": True, "refunds": False}
     follow(steps)
     assert dbt.requests[0].changed == ("raw_stripe.invoices",)
+
+
+def test_a_source_without_a_ticked_stream_does_not_succeed_in_silence(source, engine, sent):
+    source.streams.update(is_enabled=False)
+    run = request_sync(source)
+    pipeline.sync(run.pk)
+    run.refresh_from_db()
+    assert run.status == RunStatus.FAILED
+    assert "no stream" in run.failure_sentence

