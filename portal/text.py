@@ -39,10 +39,11 @@ def number(value: float | Decimal | None, digits: int = 0) -> str:
 
 
 def compact(value: float | Decimal) -> str:
-    """For axes: 171204 → "171k", 2_400_000 → "2.4M"."""
-    for size, letter in ((1_000_000_000, "B"), (1_000_000, "M"), (1_000, "k")):
-        if abs(value) >= size:
-            return number(float(value) / size, 1).removesuffix(".0") + letter
+    """For axes: 171204 → "171.2k", 2_400_000 → "2.4M"."""
+    plain = float(value)
+    for size, letter in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if abs(plain) >= size:
+            return number(plain / size, 1).removesuffix(".0") + letter
     return number(value)
 
 
