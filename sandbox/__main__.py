@@ -1,0 +1,62 @@
+"""``python -m sandbox serve`` and ``python -m sandbox truth``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import signal
+import sys
+import threading
+from pathlib import Path
+from types import FrameType
+
+from sandbox.server import ENDPOINTS_FILE, Sandbox
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m sandbox", description="A simulated SaaS company.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    serve = commands.add_parser("serve", help="open all doors until SIGTERM or Ctrl-C")
+    serve.add_argument("--data-dir", type=Path, required=True, help="where the world is kept")
+    serve.add_argument("--scale", type=float, help="customers, pull requests and events, times this (default 1)")
+    serve.add_argument("--seed", type=int, help="another seed, another company (default 42)")
+    serve.add_argument("--freeze", action="store_true", default=None, help="let time stand still")
+    serve.add_argument("--no-postgres", action="store_true", help="leave the product database out")
+    return parser
+
+
+def _serve(options: argparse.Namespace) -> int:
+    stopping = threading.Event()
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        stopping.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    try:
+        sandbox = Sandbox.start(
+            options.data_dir,
+            seed=options.seed,
+            scale=options.scale,
+            freeze=options.freeze,
+            postgres=not options.no_postgres,
+        )
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+    with sandbox:
+        print(f"The sandbox is open; addresses and keys are in {options.data_dir / ENDPOINTS_FILE}.", flush=True)
+        stopping.wait()
+    return 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; returns the exit code (0 fine, 2 bad arguments)."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    options = _parser().parse_args(arguments)
+    return _serve(options)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,87 @@
+"""The world's clock and what has to be kept on disk to come back to the same world."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import tempfile
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+DEFAULT_SEED = 42
+_FILE = "world.json"
+
+
+@dataclass(slots=True)
+class World:
+    """The kept part of a world; everything else follows from it.
+
+    ``opened_at``: when it was first looked at. ``ahead``: seconds by which it was pushed forward. ``frozen_at``: the
+    moment at which time stands still, or None while it runs. Keys and passwords are drawn once.
+    """
+
+    seed: int
+    scale: float
+    opened_at: int
+    ahead: int = 0
+    frozen_at: int | None = None
+    ports: dict[str, int] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict)
+
+    def now(self) -> int:
+        """The moment the world should have reached."""
+        return (self.frozen_at if self.frozen_at is not None else int(time.time())) + self.ahead
+
+
+def open_world(
+    data_dir: Path, *, seed: int | None, scale: float | None, freeze: bool | None, now: int | None = None
+) -> World:
+    """Read the world kept in a directory, or begin one there.
+
+    ``now`` sets the moment a new world opens at (default: real time). Raises ValueError when the directory holds a world
+    of another seed or scale.
+    """
+    path = data_dir / _FILE
+    if path.exists():
+        world = World(**json.loads(path.read_text()))
+        for name, wanted, kept in (("seed", seed, world.seed), ("scale", scale, world.scale)):
+            if wanted is not None and wanted != kept:
+                raise ValueError(f"{data_dir} holds a world of {name} {kept}, not {wanted}; use another directory.")
+        if freeze is True and world.frozen_at is None:
+            world.frozen_at = int(time.time())
+        elif freeze is False and world.frozen_at is not None:
+            # the world must not go back in time when the clock runs again
+            world.ahead = max(0, world.now() - int(time.time()))
+            world.frozen_at = None
+    else:
+        moment = int(time.time()) if now is None else now
+        world = World(DEFAULT_SEED if seed is None else seed, 1.0 if scale is None else scale, moment)
+        world.frozen_at = moment if freeze or now is not None else None
+        world.secrets = {
+            "stripe": f"sk_test_{secrets.token_hex(16)}",
+            "github": f"ghp_{secrets.token_hex(18)}",
+            "postgres": secrets.token_urlsafe(18),
+            "postgres_portal": secrets.token_urlsafe(18),
+        }
+    save_world(data_dir, world)
+    return world
+
+
+def save_world(data_dir: Path, world: World) -> None:
+    """Keep the world."""
+    write_json(data_dir / _FILE, asdict(world))
+
+
+def write_json(path: Path, body: Any) -> None:
+    """Write a file that only its owner may read, in one step: a reader sees the old or the new, never a part."""
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            json.dump(body, file, indent=2)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise

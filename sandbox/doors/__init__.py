@@ -1,0 +1,1 @@
+"""The vendors' APIs through which the outside sees the company."""
