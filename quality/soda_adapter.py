@@ -142,7 +142,9 @@ class _Job:
             return CheckReport(request.key, "error", f"This check cannot be understood. {error}", request.definition)
         learned = _learned(text, request.history, now)
         asked = text.measuring_only() if learned[0] < learned[1] else text
-        item = replace(asked, line=CheckText(asked.line).rendered_line(columns, schema))
+        # Attributes are for Soda's Cloud: without its list of allowed ones Soda would run nothing at all.
+        config = {key: value for key, value in asked.config.items() if key not in ("attributes", "name", "identity")}
+        item = CheckText(CheckText(asked.line).rendered_line(columns, schema), config)
         return cls(request, text, item, learned)
 
 
