@@ -1,0 +1,208 @@
+"""The dbt adapter: a `BuildRequest` in, a `BuildOutcome` out. dbt's own vocabulary ends here; no ORM.
+
+Judged by dbt's run results, never by its log. Unit tests are left out of a build: they test the SQL, not the data.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from metrics import dbt_project
+from metrics.dbt_selection import Mart, Selection, SourceTable, choose
+from metrics.dbt_types import BuildOutcome, BuildRequest, NodeOutcome
+from portal.failures import PortalError, TerminalError, TransientError
+
+if TYPE_CHECKING:
+    from dbt.contracts.graph.manifest import Manifest
+
+#: What was last built, and by what: when that differs, what changed in the raw tables says too little.
+STATE_FILE = "built.json"
+
+
+def build(request: BuildRequest) -> BuildOutcome:
+    """Build what is downstream of `request.changed` in this process.
+
+    A dbt model that cannot be built is `outcome.error`, a failing test is in `outcome.failing_tests`. Raises
+    `TerminalError` when the project cannot even be parsed. The caller holds the right to write to the warehouse.
+    """
+    started = time.perf_counter()
+    location = dbt_project.Location(request.warehouse_url, request.work_dir)
+    manifest = dbt_project.parsed(location)
+    variables = _variables(request)
+    state = _state(location, variables, request, manifest)
+    changed = request.changed if _read_state(location) == state else ()
+    selection = choose(changed, request.raw_tables, _sources(manifest), _marts(manifest), manifest.child_map)
+    outcome = BuildOutcome(left_out=list(selection.left_out))
+    if not selection.is_empty:
+        # Gone until this build is known to be good: after a failure everything is built.
+        (location.work_dir / STATE_FILE).unlink(missing_ok=True)
+        _run(request, location, manifest, selection, variables, outcome)
+        if outcome.error is None and not any(node.is_bad for node in outcome.nodes):
+            (location.work_dir / STATE_FILE).write_text(state)
+    outcome.seconds = time.perf_counter() - started
+    return outcome
+
+
+def _run(
+    request: BuildRequest,
+    location: dbt_project.Location,
+    manifest: Manifest,
+    selection: Selection,
+    variables: dict[str, Any],
+    outcome: BuildOutcome,
+) -> None:
+    variables = {**variables, "missing_tables": list(selection.missing_optional)}
+    command = ["build", "--no-write-json", "--exclude-resource-type", "unit_test", "--vars", json.dumps(variables)]
+    if selection.select:
+        command += ["--select", *selection.select]
+    if selection.exclude:
+        command += ["--exclude", *selection.exclude]
+    if request.full_refresh:
+        command.append("--full-refresh")
+    counter = _RowCounter()
+    with counter:
+        result = dbt_project.invoke(command, location, manifest)
+    results = getattr(result.result, "results", None)
+    if results is None:
+        outcome.error = _refusal(result.exception)
+        return
+    outcome.nodes = [_node(node_result, manifest, counter.rows) for node_result in results]
+    made = [node for node in outcome.nodes if node.status == "success" and node.relation]
+    outcome.touched = sorted({node.relation for node in made if node.relation})
+    outcome.error = _model_error(outcome.nodes, results, location)
+
+
+def _variables(request: BuildRequest) -> dict[str, Any]:
+    """The company's switches, and one "now" for the whole build (UTC)."""
+    variables = dict(request.vars)
+    variables.setdefault("as_of", datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S"))
+    return variables
+
+
+# --- what to build ----------------------------------------------------------------------------------------------------
+def _sources(manifest: Manifest) -> list[SourceTable]:
+    return [
+        SourceTable(unique_id, f"{source.schema}.{source.identifier}", bool(source.meta.get("optional")))
+        for unique_id, source in manifest.sources.items()
+    ]
+
+
+def _marts(manifest: Manifest) -> list[Mart]:
+    return [
+        Mart(unique_id, f"{node.schema}.{node.alias}")
+        for unique_id, node in manifest.nodes.items()
+        if node.resource_type == "model" and node.schema.startswith("mart_")
+    ]
+
+
+def _state(
+    location: dbt_project.Location, variables: Mapping[str, Any], request: BuildRequest, manifest: Manifest
+) -> str:
+    """Everything besides the rows that the numbers depend on: the SQL, the switches, the tables there are, the day.
+
+    The day, because an invoice becomes overdue and a month begins without any row changing.
+    """
+    zone = variables.get("company_timezone") or "UTC"
+    now = datetime.fromisoformat(str(variables["as_of"])).replace(tzinfo=UTC).astimezone(ZoneInfo(zone))
+    return json.dumps(
+        {
+            "files": dbt_project.fingerprint(location.project_dir),
+            "vars": {name: value for name, value in sorted(variables.items()) if name != "as_of"},
+            "tables": sorted(request.raw_tables),
+            "day": now.date().isoformat(),
+            "warehouse": request.warehouse_url,
+        },
+        default=str,
+    )
+
+
+def _read_state(location: dbt_project.Location) -> str | None:
+    path = location.work_dir / STATE_FILE
+    return path.read_text() if path.exists() else None
+
+
+# --- what came of it --------------------------------------------------------------------------------------------------
+class _RowCounter:
+    """Reads how many rows each table has while dbt's connection is still open: it costs no second opening."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, int] = {}
+
+    def __enter__(self) -> _RowCounter:
+        dbt_project.before_closing.append(self._count)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        dbt_project.before_closing.remove(self._count)
+
+    def _count(self, connection: Any) -> None:
+        found = connection.execute("select schema_name, table_name, estimated_size from duckdb_tables()").fetchall()
+        self.rows = {f"{schema}.{table}": int(rows) for schema, table, rows in found}
+
+
+def _node(result: Any, manifest: Manifest, rows: Mapping[str, int]) -> NodeOutcome:
+    node = result.node
+    is_test = node.resource_type == "test"
+    relation = _tested_relation(node, manifest) if is_test else _relation(node)
+    return NodeOutcome(
+        unique_id=node.unique_id,
+        name=node.name,
+        resource_type=str(node.resource_type),
+        status=str(result.status),
+        relation=relation,
+        seconds=result.execution_time or 0.0,
+        rows=result.failures if is_test else rows.get(relation or ""),
+        message=result.message or "",
+    )
+
+
+def _relation(node: Any) -> str | None:
+    return f"{node.schema}.{node.alias}" if getattr(node, "alias", None) else None
+
+
+def _tested_relation(node: Any, manifest: Manifest) -> str | None:
+    """What a test looks at: the dbt model it is attached to, else the first one it reads."""
+    parents = [getattr(node, "attached_node", None), *node.depends_on.nodes]
+    for unique_id in parents:
+        if unique_id in manifest.nodes:
+            return _relation(manifest.nodes[unique_id])
+        if unique_id in manifest.sources:
+            source = manifest.sources[unique_id]
+            return f"{source.schema}.{source.identifier}"
+    return None
+
+
+def _model_error(nodes: list[NodeOutcome], results: Any, location: dbt_project.Location) -> PortalError | None:
+    broken = [
+        (node, result)
+        for node, result in zip(nodes, results, strict=True)
+        if node.is_bad and node.resource_type != "test"
+    ]
+    if not broken:
+        return None
+    skipped = sum(node.status == "skipped" and node.resource_type == "model" for node in nodes)
+    names = ", ".join(node.relation or node.name for node, _ in broken)
+    what = "The dbt model" if len(broken) == 1 else "The dbt models"
+    rest = f" What builds on it was left as it was ({skipped} dbt models)." if skipped else ""
+    detail = "\n\n".join(
+        f"{node.unique_id} ({result.node.original_file_path})\n{node.message}\n"
+        f"compiled: {getattr(result.node, 'compiled_path', None) or 'not compiled'}"
+        for node, result in broken
+    )
+    if "Could not set lock on file" in detail:
+        return TransientError("Another process was writing to the warehouse.", detail, kind="warehouse_busy")
+    return TerminalError(f"{what} {names} could not be built.{rest}", detail, kind="dbt_model")
+
+
+def _refusal(exception: BaseException | None) -> PortalError:
+    detail = str(exception)
+    if "Could not set lock on file" in detail:
+        return TransientError("Another process was writing to the warehouse.", detail, kind="warehouse_busy")
+    return TerminalError(
+        "dbt could not start the build. The detail below is for an engineer.", detail, kind="dbt_refused"
+    )

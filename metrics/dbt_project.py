@@ -1,0 +1,207 @@
+"""The dbt project, parsed once and kept warm: a build costs its SQL, not seconds of start-up.
+
+    parsed(...)   the manifest, parsed again only when a file of the project changed
+    invoke(...)   one dbt command in this process, with everything dbt leaves behind cleaned up
+
+dbt keeps its state in module globals, so one command runs at a time in a process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from portal.failures import TerminalError
+
+if TYPE_CHECKING:
+    from dbt.cli.main import dbtRunnerResult
+    from dbt.contracts.graph.manifest import Manifest
+
+PROJECT_DIR = Path(__file__).resolve().parent.parent / "dbt"
+
+#: Called with the open DuckDB connection at the end of a command.
+before_closing: list[Callable[[Any], None]] = []
+
+_lock = threading.RLock()
+_manifests: dict[tuple[str, str, str], tuple[str, Manifest]] = {}
+
+
+@dataclass(frozen=True)
+class Location:
+    """Where dbt builds and where it may leave files. `warehouse_url`: duckdb:///path."""
+
+    warehouse_url: str
+    work_dir: Path
+    project_dir: Path = PROJECT_DIR
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What profiles.yml reads, and dbt's silence towards the network."""
+        scheme, _, rest = self.warehouse_url.partition("://")
+        if scheme != "duckdb":
+            raise TerminalError(
+                f"The metrics cannot be built in a warehouse of the kind “{scheme}” yet.",
+                "metrics.dbt_project knows duckdb:///path.",
+                kind="dbt_warehouse",
+            )
+        path = rest[1:] if rest.startswith("//") else rest
+        return {
+            "DBT_TARGET": "duckdb",
+            "DBT_DUCKDB_PATH": os.path.abspath(path),
+            "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+            "DO_NOT_TRACK": "1",
+        }
+
+    @property
+    def arguments(self) -> list[str]:
+        return [
+            "--project-dir",
+            str(self.project_dir),
+            "--profiles-dir",
+            str(self.project_dir),
+            "--target-path",
+            str(self.work_dir / "target"),
+            "--log-path",
+            str(self.work_dir / "logs"),
+            "--log-level",
+            "none",
+            "--log-level-file",
+            "warn",
+            "--no-print",
+            "--no-version-check",
+            "--no-use-colors",
+        ]
+
+    @property
+    def manifest_path(self) -> Path:
+        return self.work_dir / "target" / "manifest.json"
+
+
+def fingerprint(project_dir: Path) -> str:
+    """Changes when a file of the project does."""
+    entries = []
+    for folder, folders, files in os.walk(project_dir):
+        folders[:] = sorted(set(folders) - {"target", "logs", "dbt_packages", "__pycache__"})
+        for name in sorted(files):
+            path = os.path.join(folder, name)
+            with contextlib.suppress(FileNotFoundError):
+                stat = os.stat(path)
+                entries.append(f"{path}:{stat.st_mtime_ns}:{stat.st_size}")
+    return "\n".join(entries)
+
+
+def parsed(location: Location) -> Manifest:
+    """The manifest of the project as its files are now; also written to `location.manifest_path` for pages.
+
+    Raises `TerminalError` with dbt's message when the project cannot be parsed.
+    """
+    with _lock:
+        key = (location.warehouse_url, str(location.work_dir), str(location.project_dir))
+        current = fingerprint(location.project_dir)
+        known = _manifests.get(key)
+        if known and known[0] == current and location.manifest_path.exists():
+            return known[1]
+        result = invoke(["parse"], location)
+        if not result.success or result.result is None:
+            raise TerminalError(
+                "The dbt project could not be read, so nothing was built. An engineer has to mend the file named below.",
+                str(result.exception),
+                kind="dbt_parse",
+            )
+        manifest: Any = result.result
+        _manifests.clear()  # one project a process; an old manifest is megabytes
+        _manifests[key] = (current, manifest)
+        return manifest
+
+
+def invoke(command: list[str], location: Location, manifest: Manifest | None = None) -> dbtRunnerResult:
+    """Run one dbt command in this process. What stopped it from outside (a time limit, Ctrl-C) is raised again.
+
+    Whatever happens, no thread of dbt and no connection to the warehouse is left when this returns: the file
+    belongs to the next process.
+    """
+    from dbt.cli.main import dbtRunner
+
+    with _lock, _environment(location.environment):
+        location.work_dir.mkdir(parents=True, exist_ok=True)
+        _stop_threads_when_interrupted()
+        try:
+            result = dbtRunner(manifest=manifest).invoke([*command, *location.arguments])
+        finally:
+            _close_connections()
+    if isinstance(result.exception, _Interrupted):
+        raise result.exception.reason
+    if isinstance(result.exception, KeyboardInterrupt | SystemExit):
+        raise result.exception
+    return result
+
+
+class _Interrupted(SystemExit):
+    """Carries an exception through dbt on the way it takes for Ctrl-C: queries cancelled, threads joined."""
+
+    def __init__(self, reason: BaseException) -> None:
+        super().__init__(1)
+        self.reason = reason
+
+
+def _stop_threads_when_interrupted() -> None:
+    """dbt joins its threads for KeyboardInterrupt and SystemExit only.
+
+    A Celery time limit is another exception: dbt would return while its threads go on writing.
+    """
+    from dbt.exceptions import FailFastError
+    from dbt.task.runnable import GraphRunnableTask
+
+    original = GraphRunnableTask.run_queue
+    if getattr(original, "is_interruptible", False):
+        return
+
+    def run_queue(self: GraphRunnableTask, pool: Any) -> None:
+        try:
+            original(self, pool)
+        except FailFastError:
+            raise
+        except Exception as error:
+            raise _Interrupted(error) from error
+
+    run_queue.is_interruptible = True  # type: ignore[attr-defined]
+    GraphRunnableTask.run_queue = run_queue  # type: ignore[method-assign]
+
+
+def _close_connections() -> None:
+    """dbt-duckdb keeps the database open (and its file locked) until the process ends."""
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+    from dbt.adapters.factory import cleanup_connections
+
+    with contextlib.suppress(Exception):
+        cleanup_connections()
+    with DuckDBConnectionManager._LOCK:
+        environment = DuckDBConnectionManager._ENV
+        DuckDBConnectionManager._ENV = None
+    if environment is None:
+        return
+    try:
+        if environment.conn is not None:
+            for callback in before_closing:
+                callback(environment.conn)
+    finally:
+        environment.close()
+
+
+@contextlib.contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
