@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import signal
 import sys
@@ -11,6 +10,7 @@ import threading
 from pathlib import Path
 from types import FrameType
 
+from sandbox.postgres import PostgresError
 from sandbox.server import ENDPOINTS_FILE, Sandbox
 
 
@@ -45,6 +45,9 @@ def _serve(options: argparse.Namespace) -> int:
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
+    except PostgresError as error:
+        print(error, file=sys.stderr)
+        return 1
     with sandbox:
         print(f"The sandbox is open; addresses and keys are in {options.data_dir / ENDPOINTS_FILE}.", flush=True)
         stopping.wait()

@@ -16,6 +16,7 @@ from sandbox.doors import stripe_objects
 from sandbox.doors.github_objects import GithubWriter
 from sandbox.engineering import Engineering
 from sandbox.ids import Ids
+from sandbox.product import Product as ProductUse
 from sandbox.timeline import HOUR, Timeline, add_months, month_start
 
 HISTORY_MONTHS = 24
@@ -42,10 +43,12 @@ class Company:
         self.book = TruthBook()
         self.journal = Journal(self.timeline, self.ids, self.draw)
         self.ledger = Ledger(
-            self.timeline, self.ids, self._generator("billing"), self.catalog, self.book, self.journal.note
+            self.timeline, self.ids, self._generator("billing"), self.catalog, self.book, self._happened
         )
         self.market = Market(self.timeline, self._generator("market"), self.ledger, scale=scale, opened_at=opened_at)
         self.writer = stripe_objects.InvoiceWriter(self.ledger, lambda: self.stripe_url)
+        self.product = ProductUse(self.timeline, self.ids, self._generator("product"), scale=scale, opened_at=opened_at)
+        self.market.on_sign_up = self.product.sign_up
         self.market.open(self.start)
         self.engineering = Engineering(self.timeline, self.ids, self._generator("engineering"), scale=scale)
         self.github_writer = GithubWriter(self.engineering)
@@ -60,6 +63,11 @@ class Company:
         with self.lock:
             self.timeline.run(until)
             self.journal.forget()
+
+    def _happened(self, kind: str, record: Any) -> None:
+        self.journal.note(kind, record)
+        if isinstance(record, Subscription) and kind != "customer.subscription.created":
+            self.product.follow(record)
 
     def draw(self, record: Any) -> dict[str, Any]:
         """A record of the billing system as Stripe shows it."""
@@ -85,4 +93,4 @@ class Company:
         raise TypeError(f"Stripe has no object for {type(record).__name__}.")
 
     def _generator(self, part: str) -> random.Random:
-        return random.Random(f"{self.seed}:{part}")  # noqa: S311 - a simulation, nothing secret
+        return random.Random(f"{self.seed}:{part}")

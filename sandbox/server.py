@@ -22,6 +22,7 @@ from sandbox.doors.base import Door, reply
 from sandbox.doors.github import GithubDoor
 from sandbox.doors.stripe import StripeDoor
 from sandbox.engineering import ORGANIZATION
+from sandbox.postgres import ProductDatabase
 
 logger = logging.getLogger(__name__)
 ENDPOINTS_FILE = "endpoints.json"
@@ -38,6 +39,8 @@ class Sandbox:
         self._world = world
         self.stripe = StripeDoor(company, world.secrets["stripe"])
         self.github = GithubDoor(company, world.secrets["github"])
+        #: The product database, or None when it was left out.
+        self.postgres: ProductDatabase | None = None
         self._stopping = threading.Event()
         self._ticker: threading.Thread | None = None
         self._moving = threading.Lock()
@@ -75,6 +78,16 @@ class Sandbox:
         return sandbox
 
     def _open(self, tick_seconds: float, *, with_database: bool) -> None:
+        if with_database:
+            self.postgres = ProductDatabase(
+                self.data_dir,
+                port=self._world.ports.get("postgres", 0),
+                owner_password=self._world.secrets["postgres"],
+                reader_password=self._world.secrets["postgres_portal"],
+            )
+            self.postgres.start()
+            self._world.ports["postgres"] = self.postgres.port
+            self._write_product(self.postgres)
         for door in self._doors():
             door.control = self._control
             self._world.ports[door.service] = door.listen(self._world.ports.get(door.service, 0))
@@ -91,6 +104,8 @@ class Sandbox:
             self._ticker.join()
         for door in self._doors():
             door.close()
+        if self.postgres is not None:
+            self.postgres.stop()
         (self.data_dir / ENDPOINTS_FILE).unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
@@ -122,7 +137,20 @@ class Sandbox:
         """Let everything happen that should have happened by now."""
         with self._moving:
             self.company.run(self._world.now())
+            if self.postgres is not None:
+                self._write_product(self.postgres)
             return self.company.now
+
+    def _write_product(self, database: ProductDatabase) -> None:
+        with self.company.lock:
+            changes = self.company.product.take()
+        try:
+            database.write(changes)
+        except Exception:
+            # nothing is lost: it goes with the next step
+            with self.company.lock:
+                self.company.product.give_back(changes)
+            raise
 
     def _tick(self, seconds: float) -> None:
         while not self._stopping.wait(seconds):
@@ -136,7 +164,7 @@ class Sandbox:
 
     def endpoints(self) -> dict[str, dict[str, Any]]:
         """Addresses and keys, as in ``endpoints.json``."""
-        return {
+        endpoints: dict[str, dict[str, Any]] = {
             "stripe": {"base_url": self.stripe.base_url, "api_key": self.stripe.api_key},
             "github": {
                 "base_url": self.github.base_url,
@@ -144,6 +172,9 @@ class Sandbox:
                 "organization": ORGANIZATION,
             },
         }
+        if self.postgres is not None:
+            endpoints["postgres"] = self.postgres.endpoint()
+        return endpoints
 
     def _doors(self) -> list[Door]:
         return [self.stripe, self.github]
