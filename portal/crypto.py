@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
@@ -49,12 +49,14 @@ def decrypt(token: str) -> Secrets:
         ) from None
 
 
-class EncryptedField(models.TextField):
-    """A dict of strings, encrypted in the database. An empty dict is stored as an empty string."""
+if TYPE_CHECKING:
+    _TextField = models.TextField[Mapping[str, str], Secrets]  # what may be put in, what comes out
+else:
+    _TextField = models.TextField
 
-    # What may be put in and what comes out, for django-stubs.
-    _pyi_private_set_type: Mapping[str, str]
-    _pyi_private_get_type: Secrets
+
+class EncryptedField(_TextField):
+    """A dict of strings, encrypted in the database. An empty dict is stored as an empty string."""
 
     def get_prep_value(self, value: Any) -> str:
         if not value:

@@ -18,6 +18,7 @@ from sources import offers, probes
 from sources.connectors import CONNECTORS, get_connector
 from sources.connectors.base import Connector, StreamSpec
 from sources.forms import source_form
+from sources.forms_streams import initial_rows
 from sources.models import Probe, Source
 
 TEMPLATE = "admin/sources/source/probe.html"
@@ -64,6 +65,8 @@ class ProbeViews:
         probe = Probe.objects.defer("secrets").filter(pk=probe_pk).select_related("source").first()
         if probe is None or not self._may_see(request, probe):
             raise Http404
+        if request.GET.get("seen") == _stage(probe):
+            return HttpResponse(status=204)  # nothing new: the page, and a screen reader, stay quiet
         return self._answer(request, probe)
 
     def probe_to_show(self, request: HttpRequest, source: Source | None) -> dict[str, Any] | None:
@@ -80,7 +83,7 @@ class ProbeViews:
         if not number.isdecimal():
             return []
         probe = Probe.objects.defer("secrets").filter(
-            pk=int(number), connector=connector.name, asked_by=request.user, status=RunStatus.SUCCEEDED
+            pk=int(number), connector=connector.name, asked_by_id=request.user.pk, status=RunStatus.SUCCEEDED
         )
         return probes.offered_by(found) if (found := probe.first()) else []
 
@@ -114,9 +117,7 @@ class ProbeViews:
         specs = probes.offered_by(probe)
         inline = self.get_inline_instances(request)[0]  # type: ignore[attr-defined]
         formset_class = inline.get_formset(request, None, extra=len(specs))
-        request.GET = request.GET.copy()
-        request.GET["connector"] = connector.name
-        formset = formset_class(instance=Source(), **self.rows_of_new(request, specs))  # type: ignore[attr-defined]
+        formset = formset_class(instance=Source(), **rows_of_new(connector, specs))
         return {"formset": formset, "streams_probe": probe.pk}
 
 
@@ -126,7 +127,23 @@ def probe_context(probe: Probe) -> dict[str, Any]:
         known = set(probe.source.streams.values_list("name", flat=True)) if probe.source else set()
     return {
         "probe": probe,
+        "seen": _stage(probe),
         "is_unanswered": probes.is_unanswered(probe, timezone.now()),
         "streams": probes.offered_by(probe),
         "known": known,
+    }
+
+
+def _stage(probe: Probe) -> str:
+    """What the page shows of a probe that has no answer yet."""
+    return "unanswered" if probes.is_unanswered(probe, timezone.now()) else probe.status
+
+
+def rows_of_new(connector: Connector | None, specs: list[StreamSpec]) -> dict[str, Any]:
+    """What the formset needs to show `specs` as rows of a source that is not saved yet."""
+    # A fixed set is what the connector is for; of somebody's database, people choose the tables.
+    read = bool(connector and offers.fixed(connector))
+    return {
+        "initial": initial_rows(specs, read=read),
+        "form_kwargs": {"offers": {spec.name: spec for spec in specs}},
     }

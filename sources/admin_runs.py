@@ -13,13 +13,14 @@ from unfold.decorators import display
 from portal.runs import RunStatus
 from sources.models import Attempt, Probe, StreamSync, SyncRun
 
-STATUS_COLOURS = {
+STATUS_COLOURS: dict[str, str | None] = {
     RunStatus.QUEUED: "info",
     RunStatus.RUNNING: "info",
     RunStatus.SUCCEEDED: "success",
     RunStatus.FAILED: "danger",
     RunStatus.CANCELLED: "warning",
     Attempt.Status.LOST: "danger",
+    "never": None,
 }
 
 

@@ -24,13 +24,13 @@ from unfold.decorators import display
 
 from portal.runs import Trigger
 from sources import audit, offers, probes, schedules
-from sources.admin_probes import ProbeViews
+from sources.admin_probes import ProbeViews, rows_of_new
 from sources.admin_runs import STATUS_COLOURS
 from sources.connectors import CONNECTORS, all_connectors, get_connector
 from sources.connectors.base import Connector, StreamSpec
 from sources.forms import SourceForm, setting_names, source_form
 from sources.forms_schedule import ScheduleFields, SchedulePreviewForm, preview
-from sources.forms_streams import StreamForm, StreamFormSet, initial_rows
+from sources.forms_streams import StreamForm, StreamFormSet
 from sources.models import Source, Stream
 from sources.syncs import request_sync
 
@@ -76,6 +76,7 @@ class SourceAdmin(ProbeViews, SimpleHistoryAdmin, ModelAdmin):
     add_form_template = "admin/sources/source/change_form.html"
     delete_confirmation_template = "admin/sources/source/delete_confirmation.html"
     delete_selected_confirmation_template = "admin/sources/source/delete_selected_confirmation.html"
+    object_history_template = "admin/sources/source/history.html"
     object_history_list_template = "admin/sources/source/history_list.html"
 
     class Media:
@@ -100,7 +101,7 @@ class SourceAdmin(ProbeViews, SimpleHistoryAdmin, ModelAdmin):
     @display(description="last run", ordering="last_run_at", label=STATUS_COLOURS)
     def last_run(self, source: Any) -> tuple[str, str]:
         if source.last_run_status is None:
-            return "", "Never run"
+            return "never", "Never run"
         return source.last_run_status, source.last_run_status.capitalize()
 
     @display(description="streams")
@@ -208,7 +209,7 @@ class SourceAdmin(ProbeViews, SimpleHistoryAdmin, ModelAdmin):
         kwargs = super().get_formset_kwargs(request, obj, inline, prefix)
         if obj is None or obj.pk is None:
             specs = self.specs_of_new(request)
-            kwargs |= self.rows_of_new(request, specs)
+            kwargs |= rows_of_new(self._connector(request, None), specs)
         return kwargs
 
     def get_formsets_with_inlines(self, request: HttpRequest, obj: Source | None = None) -> Any:
@@ -222,15 +223,6 @@ class SourceAdmin(ProbeViews, SimpleHistoryAdmin, ModelAdmin):
         if connector is None:
             return []
         return offers.fixed(connector) or self.specs_of_probe(request, connector)
-
-    def rows_of_new(self, request: HttpRequest, specs: list[StreamSpec]) -> dict[str, Any]:
-        connector = self._connector(request, None)
-        # A fixed set is what the connector is for; of somebody's database, people choose the tables.
-        read = bool(connector and offers.fixed(connector))
-        return {
-            "initial": initial_rows(specs, read=read),
-            "form_kwargs": {"offers": {spec.name: spec for spec in specs}},
-        }
 
     def _connector(self, request: HttpRequest, obj: Source | None) -> Connector | None:
         return find_connector(obj.connector if obj is not None and obj.pk else request.GET.get("connector", ""))

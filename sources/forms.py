@@ -17,7 +17,6 @@ from unfold.widgets import (
     UnfoldAdminSelectWidget,
     UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
-    UnfoldAdminURLInputWidget,
     UnfoldBooleanWidget,
 )
 
@@ -95,7 +94,9 @@ def _form_field(field: FormField) -> forms.Field:
                 **common, choices=field.choices, initial=field.default, widget=UnfoldAdminSelectWidget()
             )
         case FieldKind.URL:
-            return UrlSetting(**common, initial=field.default, widget=UnfoldAdminURLInputWidget(attrs=attrs))
+            # The admin's own address widget would link to the stored value; here it is only ever typed.
+            attrs |= {"inputmode": "url", "spellcheck": "false", "autocapitalize": "none", "autocomplete": "off"}
+            return UrlSetting(**common, initial=field.default, widget=UnfoldAdminTextInputWidget(attrs=attrs))
         case FieldKind.LIST:
             widget = UnfoldAdminTextareaWidget(attrs={**attrs, "rows": 4})
             return ListSetting(**common, initial=field.default, widget=widget)
@@ -245,8 +246,11 @@ class SourceForm(ScheduleFields, forms.ModelForm):
         if value:
             self.new_secrets[field.name] = value
         elif forget:
-            if field.required:
-                self.add_error(PREFIX + field.name, "It is needed: enter a new one in place of the one you remove.")
+            if field.required and self.cleaned_data.get("is_enabled"):
+                self.add_error(
+                    PREFIX + field.name,
+                    "Nothing can be read without it: enter a new one, or switch the source off to remove it.",
+                )
             else:
                 self.new_secrets.pop(field.name, None)
 

@@ -123,6 +123,10 @@ class StreamForm(forms.ModelForm):
 
     def _choices(self, name: str, choices: Sequence[tuple[str, str]]) -> None:
         self.fields[name].choices = choices  # type: ignore[attr-defined]
+        if len(choices) == 1 and name != "sync_mode":
+            # Nothing to choose: the row shows it as text, and what is posted does not count.
+            self.fields[name].disabled = True
+            self.initial[name] = choices[0][0]
 
     # --- checking ---------------------------------------------------------------------------------------------------
     def has_changed(self) -> bool:
@@ -138,8 +142,7 @@ class StreamForm(forms.ModelForm):
         return name
 
     def clean_primary_key(self) -> list[str]:
-        value = self.cleaned_data["primary_key"]
-        return json.loads(value) if value else list(json.loads(self.fields["primary_key"].choices[0][0]))  # type: ignore[attr-defined]
+        return json.loads(self.cleaned_data["primary_key"] or "[]")
 
     def clean_cursor_field(self) -> str:
         return self.cleaned_data["cursor_field"] or self.fields["cursor_field"].choices[0][0]  # type: ignore[attr-defined]
@@ -172,12 +175,10 @@ class StreamFormSet(forms.BaseInlineFormSet):
     """All streams of a source."""
 
     def clean(self) -> None:
-        super().clean()
-        names = [
-            form.cleaned_data.get("name") for form in self.forms if form.is_bound and hasattr(form, "cleaned_data")
-        ]
+        names = [form.cleaned_data.get("name") for form in self.forms if hasattr(form, "cleaned_data")]
         if len(names) != len(set(names)):
             raise forms.ValidationError("A stream is listed twice. Reload the page and try again.")
+        super().clean()
 
 
 def initial_rows(specs: Sequence[StreamSpec], *, read: bool) -> list[dict[str, Any]]:

@@ -30,7 +30,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     """The messages that would have gone to workers."""
     messages: list[tuple[str, int]] = []
-    monkeypatch.setattr("portal.dispatch._send", lambda task, args, countdown: messages.append((task, *args)))
+    monkeypatch.setattr("portal.dispatch.send", lambda task, *args, countdown=None: messages.append((task, *args)))
     return messages
 
 

@@ -24,9 +24,8 @@ def _claimed(**values) -> Probe:
     return Probe.objects.get(pk=probe.pk)
 
 
-def test_asking_is_a_row_and_a_message(sent, django_capture_on_commit_callbacks):
-    with django_capture_on_commit_callbacks(execute=True):
-        probe = probes.ask(connector="shop", config={}, secrets={"api_key": SECRET})
+def test_asking_is_a_row_and_a_message(sent):
+    probe = probes.ask(connector="shop", config={}, secrets={"api_key": SECRET})
     assert sent == [("run_probe", probe.pk)]
     assert probe.status == RunStatus.QUEUED
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -89,7 +90,7 @@ def test_an_hourly_schedule_runs_in_the_repeated_hour_too():
     after = datetime(2026, 10, 25, 0, 30, tzinfo=ZoneInfo("Europe/London"))
     moments = schedules.next_runs("0 * * * *", "Europe/London", after, count=3)
     stamps = [moment.astimezone(UTC) for moment in moments]
-    assert [late - early for early, late in zip(stamps, stamps[1:], strict=False)] == [timedelta(hours=1)] * 2
+    assert [late - early for early, late in pairwise(stamps)] == [timedelta(hours=1)] * 2
 
 
 def test_last_due_includes_the_moment_itself():
