@@ -220,15 +220,17 @@ class _Reader:
                 missing_ok=True,
             )
             newest = answer.body[0]["updated_at"] if answer and answer.body else ""
-            known = {"updated": newest, "seen": {}, "after": 0}
+            known = {"updated": newest, "seen": {}, "after": ""}
+        # Not by number: an issue that was moved here has a new number and an old date.
+        go_on_from = known["after"]
         edge = _edge(known["updated"])
         for items in self._pages(name, {"sort": "created", "direction": "asc"}):
-            new = [item for item in items if item["number"] > known["after"]]
+            new = [item for item in items if item["created_at"] >= go_on_from]
             if not new:
                 continue
             yield from self._rows(name, new, is_first=True)
             seen = {str(item["id"]): item["updated_at"] for item in new if item["updated_at"] >= edge}
-            known = {**known, "seen": {**known["seen"], **seen}, "after": new[-1]["number"]}
+            known = {**known, "seen": {**known["seen"], **seen}, "after": new[-1]["created_at"]}
             yield [], "", known
         yield [], "", {"updated": known["updated"], "seen": _newest(known["seen"])}
 

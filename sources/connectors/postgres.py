@@ -28,6 +28,7 @@ CONNECT_TIMEOUT = 10  # seconds
 LATE_MINUTES = 5
 LATE_IDS = 1000
 STATEMENT_MINUTES = 60
+MINUTE = 60_000  # in the milliseconds that PostgreSQL counts in
 
 CATALOGUE = """
 select n.nspname as schema, c.relname as relation, a.attname as name, a.attnotnull as is_required,
@@ -264,11 +265,12 @@ def _connected(settings: Mapping[str, Any], stream: str = "") -> Iterator[_Conne
             minutes = int(settings.get("statement_minutes") or STATEMENT_MINUTES)
             cursor.execute("set transaction isolation level repeatable read read only")
             # Set here and not in the address: connection poolers refuse start-up options.
-            cursor.execute(f"set local statement_timeout = {minutes * 60_000}")
+            cursor.execute(f"set local statement_timeout = {minutes * MINUTE}")
             cursor.execute("set local timezone = 'UTC'")
             cursor.execute("set local datestyle = 'ISO, YMD'")
+            cursor.execute("set local intervalstyle = 'postgres'")
             yield _Connection(cursor)
-    except adbc_driver_manager.Error as error:
+    except (adbc_driver_manager.Error, OSError) as error:  # OSError: what goes wrong while a batch is on its way
         raise explain(error, stream) from error
     finally:
         connection.close()

@@ -101,6 +101,12 @@ _QUERYING: dict[str, tuple[type[PortalError], str, str]] = {
     "40001": (TransientError, "conflict", "The server called off reading “{table}” for the sake of other work."),
     "55P03": (TransientError, "locked", "The table “{table}” is locked at the moment."),
 }
+# While batches flow the driver drops the SQLSTATE and keeps the words.
+_STATES = (
+    ("57014", r"canceling statement due to (statement timeout|user request)"),
+    ("40001", r"conflict with recovery|could not serialize"),
+    ("42501", r"permission denied for"),
+)
 _PASSING = ("08", "53", "57P")
 
 
@@ -108,6 +114,8 @@ def explain(error: Exception, table: str = "") -> PortalError:
     """`error` of the driver as a failure. `table`: what was read; "" while connecting."""
     text = str(error)
     state = getattr(error, "sqlstate", None) or ""
+    if table and not state:
+        state = next((known for known, words in _STATES if re.search(words, text)), "")
     if table and state in _QUERYING:
         kind_of, kind, sentence = _QUERYING[state]
         return kind_of(sentence.format(table=table), text, kind=kind)
