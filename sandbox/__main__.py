@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import signal
 import sys
@@ -10,8 +11,11 @@ import threading
 from pathlib import Path
 from types import FrameType
 
+from sandbox.clock import read_world
+from sandbox.company import Company
 from sandbox.postgres import PostgresError
 from sandbox.server import ENDPOINTS_FILE, Sandbox
+from sandbox.truth import as_json, monthly
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -23,7 +27,30 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--seed", type=int, help="another seed, another company (default 42)")
     serve.add_argument("--freeze", action="store_true", default=None, help="let time stand still")
     serve.add_argument("--no-postgres", action="store_true", help="leave the product database out")
+    truth = commands.add_parser("truth", help="what the numbers of the world in a directory really are")
+    truth.add_argument("--data-dir", type=Path, required=True, help="where the world is kept")
+    truth.add_argument("--json", action="store_true", help="months, movements and customer days as JSON")
     return parser
+
+
+def _truth(options: argparse.Namespace) -> int:
+    """Builds the world again from what is kept; works beside a running sandbox."""
+    try:
+        world = read_world(options.data_dir)
+    except FileNotFoundError:
+        print(f"There is no world in {options.data_dir}.", file=sys.stderr)
+        return 2
+    company = Company(seed=world.seed, scale=world.scale, opened_at=world.opened_at)
+    company.run(world.now())
+    if options.json:
+        json.dump(as_json(company), sys.stdout)
+        print()
+        return 0
+    for row in monthly(company):
+        print(
+            f"{row.month}  {row.currency}  MRR {row.mrr:>12,}  new {row.new_mrr:>10,}  churned {row.churned_mrr:>10,}"
+        )
+    return 0
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -58,7 +85,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns the exit code (0 fine, 2 bad arguments)."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     options = _parser().parse_args(arguments)
-    return _serve(options)
+    return {"serve": _serve, "truth": _truth}[options.command](options)
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ def open_world(
     """
     path = data_dir / _FILE
     if path.exists():
-        world = World(**json.loads(path.read_text()))
+        world = read_world(data_dir)
         for name, wanted, kept in (("seed", seed, world.seed), ("scale", scale, world.scale)):
             if wanted is not None and wanted != kept:
                 raise ValueError(f"{data_dir} holds a world of {name} {kept}, not {wanted}; use another directory.")
@@ -68,6 +68,11 @@ def open_world(
         }
     save_world(data_dir, world)
     return world
+
+
+def read_world(data_dir: Path) -> World:
+    """The world kept in a directory. Raises FileNotFoundError when there is none."""
+    return World(**json.loads((data_dir / _FILE).read_text()))
 
 
 def save_world(data_dir: Path, world: World) -> None:

@@ -10,7 +10,10 @@ from sandbox.billing.models import Subscription
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """From ``moment`` on the subscription is worth ``value`` minor units a month. ``why``: change, pause or churn."""
+    """From ``moment`` on the subscription is worth ``value`` minor units a month. ``why``: change, pause or churn.
+
+    ``service_start`` is the first moment of the service period the value belongs to (its exchange rate counts).
+    """
 
     moment: int
     customer: str
@@ -18,28 +21,41 @@ class Entry:
     currency: str
     value: int
     why: str
+    service_start: int
 
 
 class TruthBook:
-    """Entries in the order of time; an entry is made only when the value changes."""
+    """Entries in the order of time; one is made when the value changes or moves to a new service period."""
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
-        self._values: dict[str, int] = {}
+        self._latest: dict[str, tuple[int, int]] = {}
         self._totals: dict[str, int] = defaultdict(int)
 
     def record(self, moment: int, subscription: Subscription, value: int, why: str) -> None:
         """Note the value of a subscription from this moment on."""
-        before = self._values.get(subscription.id, 0)
-        if before == value:
+        before, service_start = self._latest.get(subscription.id, (0, 0))
+        # at one rate for ever, only the value matters
+        moved = subscription.currency != "usd" and value and subscription.period_start != service_start
+        if before == value and not moved:
             return
         self._totals[subscription.currency] += value - before
-        self._values[subscription.id] = value
-        self.entries.append(Entry(moment, subscription.customer.id, subscription.id, subscription.currency, value, why))
+        self._latest[subscription.id] = (value, subscription.period_start)
+        self.entries.append(
+            Entry(
+                moment,
+                subscription.customer.id,
+                subscription.id,
+                subscription.currency,
+                value,
+                why,
+                subscription.period_start,
+            )
+        )
 
     def value(self, subscription: Subscription) -> int:
-        """What a subscription is worth now."""
-        return self._values.get(subscription.id, 0)
+        """What a subscription is worth now, in minor units a month."""
+        return self._latest.get(subscription.id, (0, 0))[0]
 
     def total(self, currency: str) -> int:
         """What all subscriptions of one currency are worth now, in its minor units."""
