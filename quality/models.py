@@ -12,7 +12,7 @@ from django.urls import reverse
 from simple_history.models import HistoricalRecords
 
 from metrics.models import Build
-from portal.runs import Run, RunQuerySet
+from portal.runs import Run
 from sources.models import Source
 
 
@@ -86,8 +86,6 @@ class Scan(Run):
     # "schema.table"; [] means every dataset that has a check.
     datasets = models.JSONField(default=list)
     seconds = models.FloatField(default=0)
-
-    objects = RunQuerySet.as_manager()
 
     def __str__(self) -> str:
         return f"Scan {self.pk}"

@@ -147,9 +147,9 @@ def _wrapped(text: str) -> str:
 def deliver_due(now: datetime) -> tuple[int, int]:
     """Send what is due; (sent, failed). A mail is taken by one worker at a time and tried again as RETRY_DELAYS say."""
     sent = failed = 0
-    for notification in Notification.objects.due(now).select_related(
-        "incident__source__owner", "incident__check_row__owner"
-    ):
+    # Oldest first: nobody reads the all-clear before the alarm.
+    due = Notification.objects.due(now).order_by("pk")
+    for notification in due.select_related("incident__source__owner", "incident__check_row__owner"):
         if not _take(notification, now):
             continue
         if not notification.recipient and not _find_recipient(notification, now):

@@ -170,7 +170,8 @@ class _Reader:
             self.refuse(line, str(error))
             return
         text = translation.text
-        sodacl = dump({f"checks for {dataset}": [text.as_item(name="check")]})
+        carried_out = CheckText(text.rendered_line({}, dataset.partition(".")[0]), text.config)
+        sodacl = dump({f"checks for {dataset}": [carried_out.as_item(name="check")]})
         for message in soda_runtime.parse_errors(dataset, sodacl)[:1]:
             self.refuse(line, f"Soda cannot read this check: {message}.")
             return

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -56,16 +58,18 @@ class Mailbox:
 
 @pytest.fixture
 def mailbox(settings) -> Iterator[Mailbox]:
-    """A real mail server, and settings that point to it."""
+    """A real mail server, and settings that point to it. `mailbox.stop()` takes it down."""
     box = Mailbox()
-    controller = Controller(box, hostname="127.0.0.1", port=0)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    controller = Controller(box, hostname="127.0.0.1", port=port)
     controller.start()
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST = "127.0.0.1"
-    settings.EMAIL_PORT = controller.server.sockets[0].getsockname()[1]
+    settings.EMAIL_PORT = port
     settings.PORTAL_URL = "https://portal.example.com"
-    box.stop = controller.stop
-    try:
+    with ExitStack() as stack:
+        stack.callback(controller.stop)
+        box.stop = stack.close
         yield box
-    finally:
-        controller.stop()

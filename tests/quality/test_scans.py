@@ -83,7 +83,7 @@ def test_a_missing_table_is_an_error_for_each_of_its_checks(subscriptions):
     assert all("The table mart_finance.mrr_monthly does not exist" in hold for hold in summary.holds)
 
 
-def test_nothing_synced_yet_is_an_error_and_not_an_exception(_own_data_dir):
+def test_nothing_synced_yet_is_an_error_and_not_an_exception():
     check("row_count > 0")
     summary = scans.perform(ScanFactory())
     assert summary.errored == 1
