@@ -123,7 +123,7 @@ class _Connection:
         return getattr(self._connection, name)
 
 
-def _load_soda() -> Any:
+def load_soda() -> Any:
     """Import `Scan` with telemetry off and without Soda's configuration file in the home directory."""
     from soda.common.config_helper import ConfigHelper
 
@@ -167,7 +167,7 @@ def run_scan(
     qualify: the checks name bare tables of `schema` (what schema checks need); off, they name `schema.table`.
     """
     with _one_at_a_time:
-        scan = _load_soda()()
+        scan = load_soda()()
         scan.disable_telemetry()
         scan.set_scan_definition_name(SCAN_NAME)
         scan.set_data_source_name(schema)
@@ -191,7 +191,7 @@ def run_scan(
 def parse_errors(dataset: str, sodacl: str) -> list[str]:
     """What Soda's own parser has against this SodaCL; [] when it is fine."""
     with _one_at_a_time:
-        scan = _load_soda()()
+        scan = load_soda()()
         scan.disable_telemetry()
         scan.set_data_source_name(dataset.partition(".")[0])
         scan.add_sodacl_yaml_str(sodacl)

