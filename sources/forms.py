@@ -107,6 +107,24 @@ def _form_field(field: FormField) -> forms.Field:
     )
 
 
+def clean_setting(field: FormField, value: Any) -> Any:
+    """`value` (from a file) as the form would keep it; raises `ValidationError` with sentences."""
+    wanted: dict[FieldKind, tuple[type, ...]] = {
+        FieldKind.BOOLEAN: (bool,),
+        FieldKind.INTEGER: (int,),
+        FieldKind.LIST: (list,),
+    }
+    fits = wanted.get(field.kind, (str,))
+    if reference(value) is None and (not isinstance(value, fits) or (isinstance(value, bool) and bool not in fits)):
+        words = {bool: "true or false", int: "a whole number", list: "a list"}.get(fits[0], "text in quotes")
+        raise forms.ValidationError(f"This should be {words}.")
+    if field.kind is FieldKind.LIST and isinstance(value, list):
+        value = "\n".join(str(item) for item in value)
+    if field.kind is FieldKind.BOOLEAN and reference(value) is not None:
+        return value
+    return _form_field(field).clean(value)
+
+
 def stored_secrets(source: Source) -> tuple[Mapping[str, str], str]:
     """What is stored, and a sentence when it cannot be opened (a key was lost): the form must open all the same."""
     if source.pk is None:
