@@ -78,7 +78,7 @@ class CheckAdmin(SimpleHistoryAdmin, ModelAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Check | None = None) -> Any:
         questions = ("kind", *CheckForm.conditional_fields)
         may_edit = self.has_change_permission(request, obj) if obj else self.has_add_permission(request)
-        promise = [("What it promises", {"fields": ("dataset", *questions, "name")})]
+        promise = [("What it promises", {"fields": ("table", *questions, "name")})]
         if not may_edit:
             promise = [("What it promises", {"fields": ("dataset", "name", "as_sodacl")})]
         consequences = ("If it does not hold", {"fields": ("severity", "owner", "is_enabled")})

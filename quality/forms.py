@@ -41,6 +41,8 @@ class SuggestingInput(UnfoldAdminTextInputWidget):
 class CheckForm(forms.ModelForm):
     """Asks in words and writes SodaCL. Nothing of Soda is imported: the worker has the last word, and says it."""
 
+    # Not called `dataset`: unfold takes a posted `dataset` for one of its own and drops the form.
+    table = forms.CharField(widget=SuggestingInput, help_text="Schema and table, for example mart_finance.mrr_monthly.")
     kind = forms.ChoiceField(
         label="What must hold",
         choices=list(KINDS.items()),
@@ -99,11 +101,9 @@ class CheckForm(forms.ModelForm):
 
     class Meta:
         model = Check
-        fields = ("name", "dataset", "severity", "is_enabled", "owner")
-        widgets = {"dataset": SuggestingInput}
+        fields = ("name", "severity", "is_enabled", "owner")
         help_texts = {
             "name": "What it promises, as a sentence: “Every subscription has a customer”. Empty: written for you.",
-            "dataset": "Schema and table, for example mart_finance.mrr_monthly.",
             "severity": "Critical: when it fails, nothing new is published until it passes. Warn: people are told.",
             "is_enabled": "Off: it is not looked at, and its open incident is closed.",
             "owner": "Who gets a mail when it fails. Empty: the portal’s fallback address or its administrators.",
@@ -117,7 +117,7 @@ class CheckForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if "kind" not in self.fields:  # somebody who may only look
+        if "name" not in self.fields:  # somebody who may only look
             return
         self.fields["name"].required = False
         self._suggest()
@@ -127,12 +127,13 @@ class CheckForm(forms.ModelForm):
     def _suggest(self) -> None:
         known = _known_columns()
         tables = set(known) | set(Check.objects.values_list("dataset", flat=True))
-        for name, words in (("dataset", sorted(tables)), ("column", sorted(set().union(*known.values(), set())))):
+        for name, words in (("table", sorted(tables)), ("column", sorted(set().union(*known.values(), set())))):
             widget = self.fields[name].widget
             if isinstance(widget, SuggestingInput):
                 widget.suggestions = words
 
     def _show(self, check: Check) -> None:
+        self.initial["table"] = check.dataset
         try:
             recognised = recognise(CheckText.parse(check.definition))
             self.initial.update({"kind": recognised.kind, **recognised.answers})
@@ -142,8 +143,8 @@ class CheckForm(forms.ModelForm):
             self.initial["values"] = "\n".join(str(value) for value in self.initial["values"])
 
     # --- what was filled in -------------------------------------------------------------------------------------
-    def clean_dataset(self) -> str:
-        dataset = self.cleaned_data["dataset"].strip()
+    def clean_table(self) -> str:
+        dataset = self.cleaned_data["table"].strip()
         if not DATASET.match(dataset):
             raise forms.ValidationError("Write schema and table with a dot between, such as raw_stripe.invoices.")
         return dataset
@@ -171,7 +172,15 @@ class CheckForm(forms.ModelForm):
             self._clean_custom(cleaned)
         elif self._is_answered(kind, cleaned):
             self._set(render(kind, cleaned), cleaned)
+        if "table" in cleaned:
+            self.instance.dataset = cleaned["table"]
+            self._refuse_a_taken_name(cleaned)
         return cleaned
+
+    def _refuse_a_taken_name(self, cleaned: dict[str, Any]) -> None:
+        taken = Check.objects.filter(dataset=cleaned["table"], name=cleaned.get("name")).exclude(pk=self.instance.pk)
+        if taken.exists():
+            self.add_error("name", f"There is a check “{cleaned['name']}” on {cleaned['table']} already.")
 
     def _is_answered(self, kind: str, cleaned: dict[str, Any]) -> bool:
         counts_rows = cleaned.get("statistic") == "row_count" and "statistic" in ASKS[kind]
@@ -188,7 +197,7 @@ class CheckForm(forms.ModelForm):
         return not any(name in self.errors for name in ASKS[kind])
 
     def _check_column(self, cleaned: dict[str, Any]) -> None:
-        columns = _known_columns().get(cleaned.get("dataset", ""))
+        columns = _known_columns().get(cleaned.get("table", ""))
         if columns and cleaned["column"].lower() not in {name.lower() for name in columns}:
             self.add_error("column", f"This table has no such column. It has {listed(sorted(columns), most=30)}.")
 
