@@ -35,6 +35,14 @@ def _required(name: str, why: str) -> str:
     return value
 
 
+def _required_list(name: str, why: str) -> list[str]:
+    """Several values with commas between; blanks do not count."""
+    values = [part.strip() for part in _required(name, why).split(",") if part.strip()]
+    if not values:
+        raise ImproperlyConfigured(f"{name} holds only commas: {why}.")
+    return values
+
+
 if DEMO or DEBUG:
     from portal.demo_keys import demo_keys
 
@@ -44,10 +52,12 @@ if DEMO or DEBUG:
     ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 else:
     SECRET_KEY = _required("SECRET_KEY", "it signs sessions; use 50 or more random characters")
-    _required("SECRETS_KEYS", "they encrypt the sources' tokens; one or more Fernet keys, the newest first")
-    SECRETS_KEYS = env.list("SECRETS_KEYS")
-    _required("ALLOWED_HOSTS", "the host names this portal answers to, with commas between")
-    ALLOWED_HOSTS = env.list("ALLOWED_HOSTS")
+    SECRETS_KEYS = _required_list(
+        "SECRETS_KEYS", "they encrypt the sources' tokens; one or more Fernet keys, the newest first"
+    )
+    ALLOWED_HOSTS = _required_list("ALLOWED_HOSTS", "the host names this portal answers to, with commas between")
+    if "*" in ALLOWED_HOSTS:
+        raise ImproperlyConfigured("ALLOWED_HOSTS may not be “*”: name the hosts, or links in mails can be forged.")
     if len(SECRET_KEY) < 32:
         raise ImproperlyConfigured("SECRET_KEY is too short to be safe: use 50 or more random characters.")
 
@@ -236,6 +246,7 @@ SESSION_COOKIE_HTTPONLY = True
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+DEFAULT_EXCEPTION_REPORTER_FILTER = "portal.error_pages.QuietFilter"
 if env.bool("BEHIND_TLS_PROXY", default=False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
@@ -254,9 +265,9 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO")},
     "loggers": {
         "django.server": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
-        "celery.beat": {"level": "WARNING"},
-        "celery.app.trace": {"level": "WARNING"},
-        "celery.worker.strategy": {"level": "WARNING"},
+        # A line a message is noise: what a run did is a row, and our own modules log it.
+        "celery": {"level": "WARNING"},
+        "kombu": {"level": "WARNING"},
     },
 }
 

@@ -73,7 +73,8 @@ class Command(BaseCommand):
         data_dir.mkdir(parents=True, exist_ok=True)
         self.began = time.monotonic()
         supervisor = Supervisor(data_dir / "logs")
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        for stop in (signal.SIGINT, signal.SIGTERM):  # a shell starts what runs in its background deaf to SIGINT
+            signal.signal(stop, signal.default_int_handler)
         with (data_dir / "demo.lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -68,7 +68,7 @@ def _worker(name: str, *options: str) -> Callable[[], None]:
                 "-Q",
                 name,
                 "-l",
-                "warning",
+                "info",
                 "--without-gossip",
                 "--without-mingle",
                 "--without-heartbeat",
@@ -82,7 +82,7 @@ def _worker(name: str, *options: str) -> Callable[[], None]:
 def _beat() -> None:
     from portal.celery import app
 
-    app.start(["beat", "-l", "warning", "--pidfile="])
+    app.start(["beat", "-l", "info", "--pidfile="])
 
 
 def groups() -> dict[str, Callable[[], None]]:
