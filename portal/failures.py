@@ -21,8 +21,8 @@ class PortalError(Exception):
     kind = "error"
 
     def __init__(self, sentence: str, detail: str = "", *, kind: str | None = None) -> None:
-        super().__init__(sentence)
         self.sentence = redact(sentence)
+        super().__init__(self.sentence)
         self.detail = redact(detail)
         if kind is not None:
             self.kind = kind
