@@ -8,6 +8,7 @@ that is delivered twice does nothing twice. A heartbeat tells lost from slow.
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import threading
@@ -17,11 +18,13 @@ from datetime import datetime, timedelta
 from typing import Any, Self
 
 from django.conf import settings
-from django.db import close_old_connections, connections, models
+from django.db import DatabaseError, close_old_connections, connections, models
 from django.db.models import F, Q
 from django.utils import timezone
 
 from portal.failures import PortalError
+
+logger = logging.getLogger(__name__)
 
 
 class RunStatus(models.TextChoices):
@@ -76,8 +79,15 @@ class RunQuerySet(models.QuerySet[Any]):
         return self.filter(pk=pk, status=RunStatus.RUNNING).update(heartbeat_at=timezone.now())
 
     def succeed(self, pk: int, **values: Any) -> int:
+        """Running → succeeded. What an earlier attempt failed with stays with that attempt, not with the run."""
         return self.filter(pk=pk, status=RunStatus.RUNNING).update(
-            status=RunStatus.SUCCEEDED, finished_at=timezone.now(), not_before=None, **values
+            status=RunStatus.SUCCEEDED,
+            finished_at=timezone.now(),
+            not_before=None,
+            failure_kind="",
+            failure_sentence="",
+            failure_detail="",
+            **values,
         )
 
     def fail(self, pk: int, error: PortalError, **values: Any) -> int:
@@ -155,8 +165,12 @@ def heartbeat(queryset: RunQuerySet, pk: int) -> Iterator[None]:
     def beat() -> None:
         try:
             while not stop.wait(settings.RUN_HEARTBEAT.total_seconds()):
-                close_old_connections()
-                queryset.all().beat(pk)
+                try:
+                    close_old_connections()
+                    queryset.all().beat(pk)
+                except DatabaseError as error:
+                    # Busy or away for a moment: the next sign of life may get through, so keep giving them.
+                    logger.warning("A sign of life of run %s could not be written: %s", pk, error)
         finally:
             connections.close_all()
 
