@@ -67,6 +67,9 @@ class EncryptedField(_TextField):
         return decrypt(value) if value else Secrets()
 
     def to_python(self, value: Any) -> Any:
+        # A string is what `value_to_string` wrote into a dump.
+        if isinstance(value, str):
+            return decrypt(value) if value else Secrets()
         return value
 
     def value_to_string(self, obj: models.Model) -> str:
