@@ -55,7 +55,7 @@ def fill(sources: int, streams: int, runs: int) -> None:
 
     now = timezone.now()
     Source.objects.bulk_create(
-        Source(slug=f"source-{i}", name=f"Source {i:03}", connector="stripe", schedule="*/15 * * * *")
+        Source(slug=f"source-{i}", name=f"Source {i:03}", connector="stripe", schedule=f"{i % 15}-59/15 * * * *")
         for i in range(sources)
     )
     rows = list(Source.objects.order_by("pk"))
@@ -107,7 +107,6 @@ def fill(sources: int, streams: int, runs: int) -> None:
             " from sources_attempt attempt join sources_syncrun run on run.id = attempt.run_id"
             " join sources_stream stream on stream.source_id = run.source_id order by attempt.id"
         )
-        cursor.execute("analyze")
     for name in ("beat", "worker"):
         Beacon.objects.create(name=name, seen_at=now + timedelta(hours=1))
     for n in range(500):

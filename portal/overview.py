@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from django.db.models import CharField, Count, F, Min, Q, Subquery, Value, Window
@@ -124,7 +125,7 @@ def look(now: datetime, opened: Collection[str] = ()) -> Overview:
         Incident.objects.open()
         .annotate(total=Window(Count("pk")))
         .defer("detail")
-        .order_by("-opened_at")[:INCIDENTS_SHOWN]
+        .order_by(F("acknowledged_at").asc(nulls_first=True), "-opened_at")[:INCIDENTS_SHOWN]
     )
     return Overview(
         now=now,
@@ -143,7 +144,7 @@ def source_rows(now: datetime, opened: Collection[str] = ()) -> list[SourceRow]:
     by_source: dict[int, list[StreamFreshness]] = {source.pk: [] for source in sources}
     for found in stream_freshness(now):
         by_source.setdefault(found.source_id, []).append(found)
-    active = {run.source_id: run for run in SyncRun.objects.active().defer("failure_detail")}
+    active = {run.source_id: run for run in SyncRun.objects.active().defer("failure_detail").order_by()}
     open_ids = {source.pk for source in sources if source.slug in opened}
     streams = _streams_wanted(by_source, open_ids)
     rows = [
@@ -192,7 +193,13 @@ def _source_row(
 def next_sync(source: Source, now: datetime) -> datetime | None:
     if not (source.is_enabled and source.schedule):
         return None
-    return next(iter(schedules.next_runs(source.schedule, source.timezone, now, count=1)), None)
+    return _next_run(source.schedule, source.timezone, now.replace(second=0, microsecond=0))
+
+
+@lru_cache(maxsize=2048)
+def _next_run(schedule: str, zone: str, minute: datetime) -> datetime | None:
+    """Schedules are exact to the minute, so within one the answer stands for every reader of the page."""
+    return next(iter(schedules.next_runs(schedule, zone, minute, count=1)), None)
 
 
 # --- publication and what goes on ------------------------------------------------------------------------------------

@@ -119,10 +119,10 @@ def duration(value: timedelta | float | None) -> str:
     return f"{whole} s"
 
 
-def clock(then: datetime, now: datetime) -> str:
+def clock(then: datetime, now: datetime, *, seconds: bool = False) -> str:
     """A moment inside a sentence, in the portal's time zone: "07:10", "yesterday 07:10", "12 Nov 07:10"."""
     local, today = timezone.localtime(then), timezone.localtime(now).date()
-    time = f"{local:%H:%M}"
+    time = f"{local:%H:%M:%S}" if seconds else f"{local:%H:%M}"
     if local.date() == today:
         return time
     if local.date() == today - timedelta(days=1):

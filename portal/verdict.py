@@ -82,11 +82,12 @@ def _publication(seen: Overview) -> list[Finding]:
     state = seen.publication
     if state.held and state.held_since:
         because = _as_clause(state.held.reasons[0]) if state.held.reasons else "no reason was recorded"
+        findings = [("bad", f"Held since {clock(state.held_since, seen.now)} because {because}.")]
         more = len(state.held.reasons) - 1
-        also = f" And {plural(more, 'more reason')}." if more > 0 else ""
-        published_at = state.current.finished_at if state.current else None
-        old = f" The numbers are from {clock(published_at, seen.now)}." if published_at else ""
-        return [("bad", f"Held since {clock(state.held_since, seen.now)} because {because}.{also}{old}")]
+        also = f"There {'is' if more == 1 else 'are'} {plural(more, 'more reason')}. " if more > 0 else ""
+        if state.current and state.current.finished_at:
+            also += f"The numbers are from {clock(state.current.finished_at, seen.now)}."
+        return [*findings, ("bad", also.strip())] if also else findings
     if state.current is None:
         if seen.signals.working:
             return [("quiet", "The first numbers are on their way: they are being built and checked right now.")]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 from django import template
@@ -11,6 +12,7 @@ from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 
 from portal import text
 
@@ -34,7 +36,9 @@ BADGES: dict[str, tuple[str, str, str]] = {
     "failed": ("bad", "cross", "Failed"),
     "cancelled": ("quiet", "dashed", "Cancelled"),
     "lost": ("bad", "cross", "Worker lost"),
-    # stages that have not come yet, or will not
+    # stages that have not come yet, or will not, or that ended without being right
+    "found_failures": ("bad", "cross", "Found failures"),
+    "found_warnings": ("warn", "alert", "Found warnings"),
     "waiting": ("quiet", "dashed", "Not started"),
     "nothing_new": ("quiet", "check", "Nothing new"),
     # checks and dbt's own words
@@ -57,10 +61,10 @@ BADGES: dict[str, tuple[str, str, str]] = {
 }
 
 
-def _icon(name: str, css: str = "icon") -> SafeString:
+@cache
+def _icon(name: str) -> SafeString:
     return format_html(
-        '<svg class="{}" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>',
-        css,
+        '<svg class="icon" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>',
         static("portal/icons.svg"),
         name,
     )
@@ -98,11 +102,21 @@ def age(context: dict[str, Any], then: datetime | None, never: str = "never") ->
 
 
 @register.simple_tag(takes_context=True)
-def at(context: dict[str, Any], then: datetime | None, never: str = "–") -> SafeString | str:
+def at(context: dict[str, Any], then: datetime | None, never: str = "–", seconds: bool = False) -> SafeString | str:
     """The clock time, with the day when it is not today."""
     if then is None:
         return never
-    return _time(then, text.clock(then, context.get("now") or timezone.now()))
+    return _time(then, text.clock(then, context.get("now") or timezone.now(), seconds=seconds))
+
+
+@register.simple_tag(takes_context=True)
+def cursor(context: dict[str, Any], value: Any) -> SafeString | str:
+    """How far a stream has been read: a moment where it is one, else the value itself, kept short."""
+    try:
+        then = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return Truncator(str(value)).chars(40)
+    return at(context, then if timezone.is_aware(then) else timezone.make_aware(then, UTC))
 
 
 def _time(then: datetime, words: str) -> SafeString:

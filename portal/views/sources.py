@@ -20,7 +20,7 @@ from portal.overview import StreamRow
 from portal.runs import RunStatus
 from portal.views.access import may, require
 from portal.views.live import Region, region
-from quality.freshness import WORST_FIRST, stream_freshness, worst
+from quality.freshness import FAILING, WORST_FIRST, stream_freshness, worst
 from quality.models import Incident
 from sources import schedules
 from sources.models import Attempt, Source, SyncRun
@@ -81,9 +81,20 @@ def _runs(source: Source, chosen: str) -> QuerySet[SyncRun]:
     return runs
 
 
+def _shared_trouble(rows: list[StreamRow]) -> str:
+    """The one reason for which all failing streams fail, said once; empty when there are several or none."""
+    sentences = {row.freshness.last_sentence for row in rows if row.freshness.state == FAILING}
+    return sentences.pop() if len(sentences) == 1 else ""
+
+
 def _downstream(source: Source) -> list[str]:
     """The marts that the last good build with news of this source touched; [] when none is known."""
-    build = Build.objects.filter(status=RunStatus.SUCCEEDED, syncs__source=source).order_by("-pk").first()
+    build = (
+        Build.objects.filter(status=RunStatus.SUCCEEDED, syncs__source=source)
+        .exclude(touched=[])
+        .order_by("-pk")
+        .first()
+    )
     return [name for name in (build.touched if build else []) if name.startswith("mart_")]
 
 
@@ -99,7 +110,8 @@ def _region(request: HttpRequest, source: Source) -> tuple[Region, dict[str, Any
         "source": source,
         "state": worst({row.freshness.state for row in rows}) if source.is_enabled else "off",
         "rows": rows,
-        "columns_off": source.streams.filter(is_enabled=False).count(),
+        "trouble": _shared_trouble(rows),
+        "switched_off": source.streams.filter(is_enabled=False).count(),
         "schedule": schedules.in_words(source.schedule),
         "next_runs": schedules.next_runs(source.schedule, source.timezone, now, NEXT_RUNS) if source.is_enabled else [],
         "active": RunLine(active, list(active.attempts.all())) if active else None,

@@ -6,11 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.db.models import Count
+
 from metrics.models import Build
 from portal.models import Publication
 from portal.runs import Run, RunStatus
 from portal.text import duration, plural
-from quality.models import Scan
+from quality.models import Outcome, Scan
 from sources.models import Attempt, SyncRun
 
 # How long a page still looks for the next stage after the one before it has ended.
@@ -76,7 +78,7 @@ def after_sync(build: Build | None) -> list[Stage]:
     scan = build.scans.order_by("-pk").first()
     publication = build.publications.order_by("-pk").first()
     return [
-        Stage("build", "Build", build.status, _build_sentence(build), build),
+        Stage("build", "Build", _build_state(build), _build_sentence(build), build),
         _scan_stage(scan, build),
         _publish_stage(publication),
     ]
@@ -97,6 +99,10 @@ def _sync_sentence(run: SyncRun, attempts: list[Attempt]) -> str:
     return f"{plural(rows, 'row')}{' so far' if run.is_active else ''}"
 
 
+def _build_state(build: Build) -> str:
+    return "found_failures" if build.status == RunStatus.SUCCEEDED and build.tests_failed else build.status
+
+
 def _build_sentence(build: Build) -> str:
     if build.status == RunStatus.FAILED:
         return build.failure_sentence
@@ -109,7 +115,33 @@ def _build_sentence(build: Build) -> str:
 def _scan_stage(scan: Scan | None, build: Build) -> Stage:
     if scan is None:
         return Stage("scan", "Scan", "skipped" if build.status == RunStatus.FAILED else "waiting")
-    return Stage("scan", "Scan", scan.status, scan.failure_sentence, scan)
+    if scan.status != RunStatus.SUCCEEDED:
+        return Stage("scan", "Scan", scan.status, scan.failure_sentence, scan)
+    counts = dict(scan.results.order_by().values_list("outcome").annotate(Count("pk")))
+    return Stage("scan", "Scan", _scan_state(counts), _scan_sentence(counts), scan)
+
+
+def _scan_state(counts: dict[str, int]) -> str:
+    """A scan that ran to its end is only as good as what it found."""
+    if counts.get(Outcome.FAIL) or counts.get(Outcome.ERROR):
+        return "found_failures"
+    return "found_warnings" if counts.get(Outcome.WARN) else RunStatus.SUCCEEDED.value
+
+
+def _scan_sentence(counts: dict[str, int]) -> str:
+    if not counts:
+        return "No check looks at this."
+    bad = [
+        f"{counts[outcome]} {words}"
+        for outcome, words in (
+            (Outcome.FAIL, "failed"),
+            (Outcome.ERROR, "could not be checked"),
+            (Outcome.WARN, "warned"),
+            (Outcome.LEARNING, "still learning"),
+        )
+        if counts.get(outcome)
+    ]
+    return ", ".join([plural(sum(counts.values()), "check"), *bad])
 
 
 def _publish_stage(publication: Publication | None) -> Stage:
@@ -175,4 +207,5 @@ def _ending(stage: Stage, took: str) -> tuple[str, str, str]:
         return "bad", f"{verb}: {stage.sentence}", detail
     if stage.state == "published":
         return "good", "Published for everybody.", ""
-    return "good", f"{stage.title} done{took}{': ' + stage.sentence if stage.sentence else ''}.", detail
+    tone = {"found_failures": "bad", "found_warnings": "warn"}.get(stage.state, "good")
+    return tone, f"{stage.title} done{took}{': ' + stage.sentence if stage.sentence else ''}.", detail
