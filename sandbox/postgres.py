@@ -111,6 +111,7 @@ class ProductDatabase:
         self._process: subprocess.Popen[bytes] | None = None
         self._binaries = _binaries()
         self._account = _system_account() if os.geteuid() == 0 else None
+        self._prefix: list[str] = []
 
     # -- process ---------------------------------------------------------------------------------------------------
 
@@ -121,8 +122,10 @@ class ProductDatabase:
         """
         self._directory.mkdir(mode=0o711, parents=True, exist_ok=True)
         if self._account is not None:
-            _let_through(self._directory)
-            _let_through(self._binaries / "postgres")
+            self._prefix = _may_pass_everywhere(self._account)
+            if not self._prefix:
+                _let_through(self._directory)
+                _let_through(self._binaries / "postgres")
             os.chown(self._directory, self._account.pw_uid, self._account.pw_gid)
         is_new = not (self._data / "PG_VERSION").exists()
         if is_new:
@@ -133,6 +136,7 @@ class ProductDatabase:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [
+                    *self._prefix,
                     str(self._binaries / "postgres"),
                     "-D",
                     str(self._data),
@@ -163,13 +167,13 @@ class ProductDatabase:
                 logger.warning("PostgreSQL %s did not stop on %s.", process.pid, how.name)
 
     def _as_user(self) -> dict[str, Any]:
-        if self._account is None:
+        if self._account is None or self._prefix:
             return {}
         return {"user": self._account.pw_uid, "group": self._account.pw_gid, "extra_groups": []}
 
     def _run(self, command: str, *arguments: str) -> None:
         done = subprocess.run(
-            [str(self._binaries / command), *arguments],
+            [*self._prefix, str(self._binaries / command), *arguments],
             cwd=self._directory,
             capture_output=True,
             text=True,
@@ -342,6 +346,29 @@ def _system_account() -> pwd.struct_passwd:
                 f"PostgreSQL does not run as root, and the user {SYSTEM_USER} could not be made: {done.stderr.strip()}"
             ) from None
         return pwd.getpwnam(SYSTEM_USER)
+
+
+def _may_pass_everywhere(account: pwd.struct_passwd) -> list[str]:
+    """How to run a command as a user who may walk through other users' directories; empty where that is impossible.
+
+    Directories above ours are often closed (a home, a test's temporary directory), and another program may close them
+    again at any time; so it is better to be let through than to open them.
+    """
+    capability = "-all,+dac_read_search"
+    prefix = [
+        "setpriv",
+        f"--reuid={account.pw_uid}",
+        f"--regid={account.pw_gid}",
+        "--clear-groups",
+        f"--inh-caps={capability}",
+        f"--ambient-caps={capability}",
+        f"--bounding-set={capability}",
+    ]
+    try:
+        done = subprocess.run([*prefix, "true"], capture_output=True, check=False)
+    except OSError:
+        return []
+    return prefix if done.returncode == 0 else []
 
 
 def _let_through(path: Path) -> None:

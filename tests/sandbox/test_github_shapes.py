@@ -75,7 +75,12 @@ def first(url_part: str, kind: type = list):
             {"active_lock_reason", "timeline_url", "performed_via_github_app", "state_reason", "draft"},
         ),
         (f"{REPO}/commits", {}, "/commits?since", set()),
-        ("/orgs/tidewater/repos", {}, "/orgs/jenkinsci/repos", {"allow_forking", "is_template", "topics", "visibility"}),
+        (
+            "/orgs/tidewater/repos",
+            {},
+            "/orgs/jenkinsci/repos",
+            {"allow_forking", "is_template", "topics", "visibility"},
+        ),
     ],
 )
 def test_objects_have_the_fields_of_recorded_ones(github, mine, params, recorded, newer):

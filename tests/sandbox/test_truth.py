@@ -1,0 +1,157 @@
+"""The truth about the numbers: it adds up, it is what the story says, and it fits what the company checks."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import subprocess
+import sys
+from collections import defaultdict
+from decimal import Decimal
+from itertools import pairwise
+
+import pytest
+
+from sandbox import truth
+from sandbox.clock import open_world
+from sandbox.company import Company
+from sandbox.rates import to_usd
+from sandbox.timeline import DAY, HOUR, utc
+
+MONDAY = int(dt.datetime(2026, 3, 16, 9, 30, tzinfo=dt.UTC).timestamp())
+
+
+@pytest.fixture(scope="module")
+def company() -> Company:
+    company = Company(seed=11, opened_at=MONDAY, scale=1)
+    company.run(MONDAY)
+    return company
+
+
+@pytest.mark.parametrize("rates", [None, to_usd])
+def test_movements_lead_from_day_to_day_for_every_customer(company, rates):
+    worth = defaultdict(Decimal)
+    for event in truth.movements(company, rates=rates):
+        assert event.mrr_before == worth[event.customer_id]
+        assert event.mrr_after == event.mrr_before + event.mrr_change
+        worth[event.customer_id] = event.mrr_after
+    today = truth.mrr_on(company, utc(company.now).date(), rates=rates)
+    assert today == {customer: value for customer, value in worth.items() if value}
+
+
+@pytest.mark.parametrize("rates", [None, to_usd])
+def test_months_add_up(company, rates):
+    rows = truth.monthly(company, rates=rates)
+    last = {}
+    for row in rows:
+        parts = (
+            row.new_mrr + row.expansion_mrr + row.contraction_mrr + row.churned_mrr + row.reactivated_mrr + row.fx_mrr
+        )
+        assert row.start_mrr + parts == row.mrr
+        assert row.start_mrr == last.get(row.currency, 0)
+        last[row.currency] = row.mrr
+    assert len({row.month for row in rows}) == 25
+    assert {row.currency for row in rows} == ({"usd"} if rates else {"usd", "eur", "gbp"})
+
+
+def test_every_kind_of_movement_happens(company):
+    kinds = {event.event_type for event in truth.movements(company, rates=to_usd)}
+    assert kinds == set(truth.MOVEMENTS)
+    for event in truth.movements(company):
+        assert (event.mrr_change > 0) == (event.event_type in {"new", "expansion", "reactivation"})
+
+
+def test_a_customer_is_new_once_and_returns_only_after_churn(company):
+    history = defaultdict(list)
+    for event in truth.movements(company):
+        history[event.customer_id].append(event)
+    for events in history.values():
+        assert [e.event_type for e in events].count("new") == 1
+        assert events[0].event_type == "new"
+        for earlier, later in pairwise(events):
+            assert (later.event_type == "reactivation") == (earlier.event_type == "churn")
+
+
+def test_without_rates_nothing_is_called_fx(company):
+    assert "fx" not in {event.event_type for event in truth.movements(company)}
+
+
+def test_the_truth_of_today_is_what_the_ledger_holds(company):
+    held = defaultdict(int)
+    for subscription in company.ledger.subscriptions.values():
+        held[subscription.customer.id] += company.book.value(subscription)
+    today = truth.mrr_on(company, utc(company.now).date())
+    assert today == {customer: Decimal(value) / 100 for customer, value in held.items() if value}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2, 3, 42])
+@pytest.mark.parametrize("opened", ["2026-01-31T23:50", "2026-11-22T12:00"])
+def test_every_seed_tells_the_same_story(seed, opened):
+    moment = int(dt.datetime.fromisoformat(opened).replace(tzinfo=dt.UTC).timestamp())
+    company = Company(seed=seed, opened_at=moment)
+    company.run(moment)
+    months = [row.mrr for row in truth.monthly(company, rates=to_usd)]
+    assert 150_000 < months[0] < 175_000
+    assert 160_000 < months[-1] < 205_000
+    assert 155_000 < sum(months) / len(months) < 200_000
+
+
+def test_the_companys_checks_hold_at_any_time(company):
+    ledger = company.ledger
+    assert {s.status for s in ledger.subscriptions.values()} <= {"active", "past_due", "canceled", "trialing", "paused"}
+    assert {i.currency for i in ledger.invoices.values()} == {"usd", "eur", "gbp"}
+    assert min(i.amount_paid for i in ledger.invoices.values()) == 0
+    for records in (ledger.subscriptions, ledger.invoices):
+        moments = [r.created for r in records.values() if r.created > MONDAY - 20 * DAY] + [company.now]
+        assert max(b - a for a, b in pairwise(moments)) < 2 * HOUR
+
+
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_world_in_one_step_or_in_many(company):
+    other = Company(seed=11, opened_at=MONDAY, scale=1)
+    for day in range(0, 900, 7):
+        other.run(min(MONDAY, other.start + day * DAY))
+    other.run(MONDAY)
+    assert truth.movements(other) == truth.movements(company)
+    assert list(other.ledger.invoices) == list(company.ledger.invoices)
+    assert list(other.journal.events) == list(company.journal.events)
+
+
+@pytest.mark.slow
+def test_another_seed_gives_another_world(company):
+    other = Company(seed=12, opened_at=MONDAY, scale=1)
+    other.run(MONDAY)
+    assert truth.movements(other) != truth.movements(company)
+
+
+@pytest.mark.slow
+def test_scale_makes_more_customers_of_the_same_size_of_company():
+    small, large = (Company(seed=3, opened_at=MONDAY, scale=scale) for scale in (0.5, 2))
+    for company in (small, large):
+        company.run(MONDAY)
+    assert len(large.ledger.invoices) > 3 * len(small.ledger.invoices)
+    ends = [truth.monthly(company, rates=to_usd)[-1].mrr for company in (small, large)]
+    assert all(150_000 < end < 220_000 for end in ends)
+    with pytest.raises(ValueError, match="above 0"):
+        Company(seed=3, opened_at=MONDAY, scale=0)
+
+
+def test_a_day_without_a_rate_is_refused():
+    with pytest.raises(LookupError, match="No exchange rate"):
+        to_usd("chf", dt.date(2026, 1, 1))
+
+
+@pytest.mark.slow
+def test_the_command_prints_the_truth_as_json(tmp_path):
+    world = open_world(tmp_path, seed=4, scale=0.1, freeze=True, now=MONDAY)
+    done = subprocess.run(
+        [sys.executable, "-m", "sandbox", "truth", "--data-dir", str(tmp_path), "--json"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    company = Company(seed=world.seed, opened_at=world.opened_at, scale=world.scale)
+    company.run(MONDAY)
+    assert json.loads(done.stdout) == json.loads(json.dumps(truth.as_json(company)))
