@@ -66,6 +66,9 @@ Progress = Callable[[str, int], None]
 class Engine(Protocol):
     name: str
 
+    def warm_up(self) -> None:
+        """Import what a first sync would import; starts no thread, so a worker may call it before it forks."""
+
     def check(self, connector: str, settings: Mapping[str, Any]) -> str:
         """A sentence of success; raises `TransientError` or `TerminalError`."""
 

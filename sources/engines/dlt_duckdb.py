@@ -1,10 +1,9 @@
-"""dlt's DuckDB destination with three habits changed.
+"""dlt's DuckDB destination with four habits changed.
 
+- Each table is replaced or merged in one transaction, so no reader meets it empty or half done.
 - `_dlt_load_id` is added while a Parquet file is copied in: our files are written before the load has an id.
 - Replacing a table drops rows that came twice with one primary key (a page that shifted while it was read).
 - Merging by owner and by primary key deletes in two statements: joined by OR, DuckDB would compare every pair of rows.
-
-Each table is replaced or merged in one transaction, so no reader meets it empty or half done.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from dlt.common.destination import DestinationCapabilitiesContext
 from dlt.common.destination.client import HasFollowupJobs, LoadJob, PreparedTableSchema, RunnableLoadJob
 from dlt.destinations.impl.duckdb.duck import DuckDbClient
 from dlt.destinations.impl.duckdb.factory import duckdb
@@ -95,6 +95,12 @@ class PortalDuckDbClient(DuckDbClient):
 
 class PortalDuckDb(duckdb):
     """The destination; give it an open DuckDB connection, which stays yours to close."""
+
+    def _raw_capabilities(self) -> DestinationCapabilitiesContext:
+        capabilities = super()._raw_capabilities()
+        # dlt 1.31 leaves this unset for DuckDB and then runs DELETE and INSERT one after the other, each on its own.
+        capabilities.supports_transactions = True
+        return capabilities
 
     @property
     def client_class(self) -> type[PortalDuckDbClient]:

@@ -73,6 +73,12 @@ class Reading:
 class DltEngine:
     name = "dlt"
 
+    def warm_up(self) -> None:
+        """Import everything a sync needs and start nothing: a worker calls it before it forks."""
+        from sources.engines.dlt_store import warm_up
+
+        warm_up()
+
     def check(self, connector: str, settings: Mapping[str, Any]) -> str:
         found = get_connector(connector)
         with secrets_hidden(_secrets(found, settings)), _foreseen():
@@ -227,12 +233,7 @@ class _Sync:
         if not self.store.is_current(connection):
             self.store.restore(connection)
             return False
-        tables = self.store.tables(connection)
-        dropped = [name for name, kept in self.store.streams().items() if kept["table"] not in tables]
-        if not dropped:
-            return True
-        self.store.mend(connection)
-        self.store.load(connection, [], {k: v for k, v in self.store.streams().items() if k not in dropped})
+        dropped = self.store.note_dropped(connection)
         return not any(readings[name].since is not None for name in dropped if name in readings)
 
     def _refuse_if_shrunk(self, connection: Any, reading: Reading, tables: Mapping[str, int]) -> None:

@@ -7,7 +7,7 @@ So a sync that died anywhere is read again from the cursor that was committed, a
 
 from __future__ import annotations
 
-import logging
+import importlib
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,8 +21,6 @@ from portal.warehouse.duckdb import DuckDBWarehouse, quoted
 from sources.connectors.base import GONE
 from sources.engines.spool import WarehouseColumn
 
-logger = logging.getLogger(__name__)
-
 SETTINGS = {
     "RUNTIME__DLTHUB_TELEMETRY": "false",
     "RUNTIME__LOG_LEVEL": "CRITICAL",  # failures reach us as exceptions
@@ -32,6 +30,24 @@ SETTINGS = {
     "LOAD__TRUNCATE_STAGING_DATASET": "true",
     "EXTRACT__WORKERS": "1",
 }
+
+# What dlt and pyarrow import when they are first used.
+LAZY_IMPORTS = (
+    "dlt._workspace",
+    "dlt.common.configuration.plugins",
+    "dlt.common.libs.pyarrow",
+    "dlt.sources.helpers.requests",
+    "pandas",
+    "pyarrow.compute",
+    "pyarrow.parquet",
+    "requests",
+    "adbc_driver_postgresql.dbapi",
+    "sources.connectors.github",
+    "sources.connectors.postgres",
+    "sources.connectors.stripe",
+    "sources.engines.dlt_duckdb",
+    "sources.engines.dlt_engine",
+)
 
 
 def import_dlt() -> Any:
@@ -44,6 +60,13 @@ def import_dlt() -> Any:
     import dlt
 
     return dlt
+
+
+def warm_up() -> None:
+    """Import all that a first sync would import, and start nothing: for a worker, before it forks."""
+    import_dlt()
+    for name in LAZY_IMPORTS:
+        importlib.import_module(name)
 
 
 @dataclass
@@ -69,6 +92,7 @@ class DltStore:
         self.folder = work_dir / "pipeline"
         self.warehouse = warehouse
         self._pipeline: Any = None
+        self._dropped: set[str] = set()
         self.naming = self.dlt.Schema(self.name).naming
 
     def normalize(self, name: str) -> str:
@@ -87,8 +111,9 @@ class DltStore:
                 self.restore(connection)
 
     def streams(self) -> dict[str, dict[str, Any]]:
-        """What was committed per stream: {"cursor", "cursor_field", …}."""
-        return self._pipeline.state.get("sources", {}).get(self.name, {}).get("streams", {})
+        """What was committed per stream: {"table", "cursor", "cursor_field", …}; nothing of a table that is gone."""
+        kept = self._pipeline.state.get("sources", {}).get(self.name, {}).get("streams", {})
+        return {name: state for name, state in kept.items() if name not in self._dropped}
 
     def is_current(self, connection: Any) -> bool:
         """Whether the warehouse still holds exactly the state this copy was made from."""
@@ -103,7 +128,6 @@ class DltStore:
         if self._committed_version(connection) is not None:
             self._open(connection)
             self._pipeline.sync_destination()
-            self._open(None)
 
     def _committed_version(self, connection: Any) -> str | None:
         tables = self.tables(connection)
@@ -125,7 +149,7 @@ class DltStore:
         self._open(None)
 
     def _open(self, connection: Any) -> None:
-        """A pipeline bound to `connection`; without one it can do everything but reach the warehouse."""
+        """A pipeline bound to `connection`. Without one, or once that is closed, it still reads its state."""
         from sources.engines.dlt_duckdb import PortalDuckDb
 
         self._pipeline = self.dlt.pipeline(
@@ -177,10 +201,12 @@ class DltStore:
         known = self._pipeline.default_schema.tables.get(table, {"columns": {}})["columns"]
         return {name: column["data_type"] for name, column in known.items() if "data_type" in column}
 
-    def mend(self, connection: Any) -> None:
-        """Tables that somebody dropped are made again by the next load; dlt would believe that they are there."""
-        if "_dlt_version" in self.tables(connection):
-            connection.execute(f"delete from {quoted(self.dataset)}._dlt_version")
+    def note_dropped(self, connection: Any) -> set[str]:
+        """Streams whose table somebody dropped; from now on they count as never read."""
+        tables = self.tables(connection)
+        new = {name for name, kept in self.streams().items() if kept["table"] not in tables}
+        self._dropped |= new
+        return new
 
     # Loading ----------------------------------------------------------------------------------------------------
 
@@ -189,6 +215,9 @@ class DltStore:
 
         Raises `PortalError`; nothing of the state is committed then, and what was merged may be merged again.
         """
+        if self._dropped and "_dlt_version" in self.tables(connection):
+            # dlt believes that the tables it once made are there; this makes it look.
+            connection.execute(f"delete from {quoted(self.dataset)}._dlt_version")
         self._open(connection)
         try:
             if loads:
@@ -202,10 +231,10 @@ class DltStore:
             info.raise_on_failed_jobs()
             if self._pipeline.has_pending_data:
                 raise TransientError("Not everything could be written to the warehouse.", str(info), kind="load")
+            self._dropped.clear()
         except Exception as error:
             raise as_load_error(error) from error
         finally:
-            self._open(None)
             self._tidy()
 
     def _source(self, loads: Sequence[TableLoad], streams: Mapping[str, Any]) -> Any:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
+import threading
 from datetime import UTC, datetime
 
+import duckdb
 import pytest
 
 from portal.failures import TerminalError, TransientError
+from portal.warehouse import get_warehouse
 from sources.connectors.base import GONE, Page, StreamSpec, SyncMode
 from sources.engines.base import TerminalSyncError, TransientSyncError
+from sources.engines.dlt_engine import DltEngine
+from sources.engines.locks import only_one
 from tests.sources.engines.fakes import COLUMNS, row
 
 pytestmark = pytest.mark.slow
@@ -276,3 +284,183 @@ def test_new_columns_join_the_table(fake, sync, query):
     sync("a")
 
     assert query("select id, colour from raw_fake_one.a order by id") == [("id_1", None), ("id_2", "red")]
+
+
+def test_readers_never_meet_an_empty_or_half_filled_table(fake, sync):
+    """DuckDB lets nobody else open the file meanwhile, so the reader sits in the same process."""
+    fake.pages["a"] = [Page([row(number) for number in range(1000)])]
+    sync("a", mode=FULL)
+    seen: set[int] = set()
+    done = threading.Event()
+
+    def look() -> None:
+        with duckdb.connect(str(get_warehouse().path)) as connection:
+            while not done.is_set():
+                seen.add(connection.execute("select count(*) from raw_fake_one.a").fetchone()[0])
+
+    reader = threading.Thread(target=look)
+    reader.start()
+    try:
+        for size in (1500, 2000, 2500):
+            fake.pages["a"] = [Page([row(number) for number in range(size)])]
+            sync("a", mode=FULL)
+    finally:
+        done.set()
+        reader.join()
+
+    assert len(seen) > 1
+    assert seen <= {1000, 1500, 2000, 2500}
+
+
+def test_an_emptied_warehouse_is_filled_from_the_beginning(fake, sync, query):
+    everything = lambda since: iter([Page([row(n) for n in range(since or 0, 10)], cursor=10)])  # noqa: E731
+    fake.pages["a"] = everything
+    sync("a")
+    get_warehouse().path.unlink()
+
+    outcome = sync("a")
+
+    assert outcome.has_new_data
+    assert query(COUNT) == [(10, 10)]
+
+
+def test_a_restored_warehouse_is_caught_up_from_its_own_cursor(fake, sync, query):
+    fake.pages["a"] = lambda since: iter(
+        [Page([row(n) for n in range(since or 0, (since or 0) + 10)], cursor=(since or 0) + 10)]
+    )
+    sync("a")
+    path = get_warehouse().path
+    backup = path.read_bytes()
+    sync("a")
+    sync("a")
+    assert query(COUNT) == [(30, 30)]
+    path.write_bytes(backup)
+
+    sync("a")
+
+    assert fake.asked[-1][1] == 10
+    assert query(COUNT) == [(20, 20)]
+
+
+def test_a_dropped_table_is_read_again_from_the_beginning(fake, sync, query):
+    for name in ("a", "b"):
+        fake.pages[name] = lambda since: iter([Page([row(n) for n in range(since or 0, 10)], cursor=10)])
+    sync("a", "b")
+    with duckdb.connect(str(get_warehouse().path)) as connection:
+        connection.execute("drop table raw_fake_one.a")
+
+    outcome = sync("a", "b")
+
+    assert outcome.rows == {"a": 10, "b": 0}
+    assert query(COUNT) == [(10, 10)]
+
+
+def test_lost_local_files_are_restored_from_the_warehouse(fake, sync, request_for):
+    fake.pages["a"] = [Page([row(1)], cursor="one")]
+    sync("a")
+    shutil.rmtree(request_for("a").work_dir)
+
+    sync("a")
+
+    assert fake.asked[-1][1] == "one"
+
+
+def test_a_source_is_synced_by_one_process_at_a_time(fake, sync, request_for):
+    with only_one(request_for("a").work_dir, "fake-one"), pytest.raises(TransientError) as failure:
+        sync("a")
+    assert failure.value.kind == "source_busy"
+    assert fake.asked == []
+
+
+def test_reading_does_not_hold_the_warehouse(fake, sync):
+    def pages(since):
+        with get_warehouse().writer(timeout=0):
+            yield Page([row(1)], cursor=1)
+
+    fake.pages["a"] = pages
+    assert sync("a").rows == {"a": 1}
+
+
+def test_loading_waits_for_the_writer(fake, sync, monkeypatch):
+    fake.pages["a"] = [Page([row(1)], cursor=1)]
+    monkeypatch.setattr("portal.warehouse.duckdb.WRITER_TIMEOUT", 0.05)
+    taken, done = threading.Event(), threading.Event()
+
+    def other() -> None:
+        with get_warehouse().writer():
+            taken.set()
+            done.wait(30)
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    taken.wait(30)
+    try:
+        with pytest.raises(TransientError) as failure:
+            sync("a")
+    finally:
+        done.set()
+        thread.join()
+    assert failure.value.kind == "warehouse_busy"
+    assert sync("a").rows == {"a": 1}
+
+
+def test_the_warehouse_file_is_free_afterwards(fake, sync):
+    fake.pages["a"] = [Page([row(1)], cursor=1)]
+    sync("a")
+    code = f"import duckdb; print(duckdb.connect('{get_warehouse().path}').execute('select count(*) from raw_fake_one.a').fetchone())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "(1,)"
+
+
+def test_progress_is_told_at_the_end(fake, request_for):
+    fake.pages["a"] = [Page([row(1)]), Page([row(2)], cursor=1)]
+    told: list[tuple[str, int]] = []
+    DltEngine().sync(request_for("a"), lambda stream, rows: told.append((stream, rows)))
+    assert told[-1] == ("a", 2)
+
+
+def test_a_stream_along_shares_the_requests_of_its_owner(fake, sync, query):
+    fake.streams = (
+        StreamSpec("a", primary_key=("id",), columns=COLUMNS),
+        StreamSpec("b", primary_key=("id",), columns=COLUMNS, comes_with="a"),
+    )
+    fake.pages["a"] = [Page([row(1)], stream="a"), Page([row(10), row(11)], stream="b"), Page([], cursor=1)]
+
+    outcome = sync("b", "a")
+
+    assert [(request.name, request.along) for request, _ in fake.asked] == [("a", ("b",))]
+    assert outcome.rows == {"b": 2, "a": 1}
+    assert {stream.cursor for stream in outcome.streams} == {1}
+
+
+def test_a_stream_that_joins_later_is_read_on_its_own_first(fake, sync):
+    fake.streams = (
+        StreamSpec("a", primary_key=("id",), columns=COLUMNS),
+        StreamSpec("b", primary_key=("id",), columns=COLUMNS, comes_with="a"),
+    )
+    fake.pages["a"] = [Page([row(1)], cursor=1)]
+    sync("a")
+    fake.pages["b"] = [Page([row(10)], cursor=1)]
+    fake.asked.clear()
+
+    sync("a", "b")
+
+    assert [(request.name, request.along, since) for request, since in fake.asked] == [("a", (), 1), ("b", (), None)]
+
+
+def test_streams_that_would_share_a_table_are_refused(fake, sync):
+    fake.streams = (
+        StreamSpec("x.y", primary_key=("id",), columns=COLUMNS),
+        StreamSpec("x_y", primary_key=("id",), columns=COLUMNS),
+    )
+    with pytest.raises(TerminalError, match="would share one table"):
+        sync("x.y", "x_y")
+
+
+def test_loaded_packages_leave_nothing_behind(fake, sync, request_for, query):
+    for number in range(3):
+        fake.pages["a"] = [Page([row(n, name=str(number)) for n in range(2000)], cursor=number)]
+        sync("a")
+    left = list(request_for("a").work_dir.rglob("*.parquet"))
+    assert left == []
+    assert query("select count(*) from raw_fake_one_staging.a") == [(0,)]
