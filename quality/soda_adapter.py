@@ -173,12 +173,14 @@ def _of_one_metric(history: Sequence[Point]) -> list[Point]:
 
 def _columns(connection: Any, schema: str, table: str) -> dict[str, str]:
     """Lower case → spelling, of every column; {} when there is no such table."""
-    rows = connection.execute(
-        "select column_name from information_schema.columns where table_schema = ? and table_name = ?"
-        " and table_catalog = current_database()",
-        [schema, table],
-    ).fetchall()
-    return {name.lower(): name for (name,) in rows}
+    import duckdb
+
+    try:
+        # Asking the table itself is a hundred times faster than asking information_schema.
+        found = connection.execute(f"select * from {quoted(schema)}.{quoted(table)} limit 0").description
+    except duckdb.CatalogException:
+        return {}
+    return {column[0].lower(): column[0] for column in found}
 
 
 def _missing_column(dataset: str, text: CheckText, columns: dict[str, str]) -> str:

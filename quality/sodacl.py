@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from io import StringIO
 from typing import Any
 
@@ -133,12 +133,7 @@ class CheckText:
     @classmethod
     def parse(cls, definition: str) -> CheckText:
         """The check that the YAML of one list item says; raises `ValueError` with a sentence."""
-        try:
-            item = YAML(typ="safe").load(definition)
-        except YAMLError as error:
-            problem = getattr(error, "problem", None) or "it is no YAML"
-            raise ValueError(f"This is not readable: {problem}.") from None
-        return cls.from_item(item)
+        return _parsed(definition)
 
     @classmethod
     def from_item(cls, item: Any) -> CheckText:
@@ -283,6 +278,17 @@ class CheckText:
     def definition(self) -> str:
         """The canonical YAML of this check, without the leading dash."""
         return dump(self.as_item())
+
+
+@lru_cache(maxsize=4096)
+def _parsed(definition: str) -> CheckText:
+    # The same few hundred definitions are read at every scan. Nobody writes into a check's configuration.
+    try:
+        item = YAML(typ="safe").load(definition)
+    except YAMLError as error:
+        problem = getattr(error, "problem", None) or "it is no YAML"
+        raise ValueError(f"This is not readable: {problem}.") from None
+    return CheckText.from_item(item)
 
 
 def dump(data: Any) -> str:

@@ -222,7 +222,7 @@ def test_watching_costs_the_same_for_one_stream_and_for_many(django_assert_num_q
     for source in SourceFactory.create_batch(5):
         for stream in StreamFactory.create_batch(3, source=source):
             sync(stream)
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(2):
         assert watch_promises(timezone.now()) == (0, 0)
 
 
