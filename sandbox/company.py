@@ -14,6 +14,7 @@ from sandbox.billing.market import Market
 from sandbox.billing.models import Charge, Coupon, Customer, Discount, Invoice, Price, Product, Refund, Subscription
 from sandbox.doors import stripe_objects
 from sandbox.doors.github_objects import GithubWriter
+from sandbox.doors.stripe_invoices import InvoiceWriter
 from sandbox.engineering import Engineering
 from sandbox.ids import Ids
 from sandbox.product import Product as ProductUse
@@ -46,7 +47,7 @@ class Company:
             self.timeline, self.ids, self._generator("billing"), self.catalog, self.book, self._happened
         )
         self.market = Market(self.timeline, self._generator("market"), self.ledger, scale=scale, opened_at=opened_at)
-        self.writer = stripe_objects.InvoiceWriter(self.ledger, lambda: self.stripe_url)
+        self.writer = InvoiceWriter(self.ledger, lambda: self.stripe_url)
         self.product = ProductUse(self.timeline, self.ids, self._generator("product"), scale=scale, opened_at=opened_at)
         self.market.on_sign_up = self.product.sign_up
         self.market.open(self.start)

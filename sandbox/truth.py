@@ -198,8 +198,21 @@ def monthly(company: Company, *, rates: Rates | None = None, reporting: str = "u
         for month in months:
             part = parts[currency, month]
             end = running + sum(part.values(), Decimal(0))
-            changes = [part[kind] for kind in MOVEMENTS]
-            rows.append(Month(month, currency, running, *changes, mrr=end, customers=counts.get((currency, month), 0)))
+            rows.append(
+                Month(
+                    month,
+                    currency,
+                    start_mrr=running,
+                    new_mrr=part["new"],
+                    expansion_mrr=part["expansion"],
+                    contraction_mrr=part["contraction"],
+                    churned_mrr=part["churn"],
+                    reactivated_mrr=part["reactivation"],
+                    fx_mrr=part["fx"],
+                    mrr=end,
+                    customers=counts.get((currency, month), 0),
+                )
+            )
             running = end
     return rows
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from sandbox.billing.book import TruthBook
 from sandbox.billing.catalog import Catalog
+from sandbox.billing.lines import LineMaker, active_discount
 from sandbox.billing.models import (
     Charge,
     Coupon,
@@ -24,18 +25,13 @@ from sandbox.billing.models import (
     Refund,
     Subscription,
 )
-from sandbox.billing.money import coupon_amount, divide, item_value
+from sandbox.billing.money import item_value
+from sandbox.billing.payments import Payments
 from sandbox.ids import Ids
-from sandbox.timeline import DAY, HOUR, Timeline, add_months, day_of
+from sandbox.timeline import DAY, HOUR, Timeline, add_months
 
-#: Days after the first failed attempt on which payment is tried again, and the day on which the company gives up.
-RETRY_DAYS = (3, 8, 15, 22, 35)
-GIVE_UP_DAY = 42
-#: A subscription this long past due no longer counts as recurring revenue.
-PAST_DUE_DAYS = 30
 #: A renewal stays a draft for an hour before it is finalized and charged.
 DRAFT_SECONDS = HOUR
-TAX_PERCENT = {"usd": 0, "eur": 20, "gbp": 20}
 
 
 class Ledger:
@@ -60,9 +56,10 @@ class Ledger:
         self.subscriptions: dict[str, Subscription] = {}
         self.items: dict[str, Item] = {}
         self.invoices: dict[str, Invoice] = {}
-        self.charges: dict[str, Charge] = {}
-        self.refunds: dict[str, Refund] = {}
         self.discounts: dict[str, Discount] = {}
+        self._payments = Payments(timeline, ids, emit, worth=self._worth, end=self._end)
+        self.charges, self.refunds = self._payments.charges, self._payments.refunds
+        self._lines = LineMaker(timeline, ids, rng)
         self.tax_rates = {currency: ids.stripe("txr") for currency in ("eur", "gbp")}
         #: Called when a subscription ended, with the subscription.
         self.on_end: Callable[[Subscription], None] = lambda subscription: None
@@ -132,9 +129,9 @@ class Ledger:
         if coupon is not None:
             self._give(subscription, coupon)
         self.emit("customer.subscription.created", subscription)
-        lines = self._period_lines(subscription, now, subscription.period_end, trial=bool(trial_days))
+        lines = self._lines.period_lines(subscription, now, subscription.period_end, trial=bool(trial_days))
         if one_off is not None:
-            lines.append(self._one_off_line(subscription, one_off))
+            lines.append(self._lines.one_off_line(subscription, one_off))
         invoice = self._invoice(subscription, "subscription_create", lines, now, now)
         self._finalize(invoice)
         if subscription.discount is not None and subscription.discount.coupon.duration == "once":
@@ -161,26 +158,26 @@ class Ledger:
         lines: list[Line] = []
         restarted = False
         for item, price, quantity in changes:
-            lines.append(self._credit(subscription, item, start, end))
+            lines.append(self._lines.credit(subscription, item, self._last(subscription), start, end))
             restarted |= (price.interval, price.interval_count) != (item.price.interval, item.price.interval_count)
             item.price, item.quantity = price, quantity
             if not restarted:
-                lines.append(self._remaining(subscription, item, start, end))
+                lines.append(self._lines.remaining(subscription, item, start, end))
         for item in removed:
             if not item.price.metered:
-                lines.append(self._credit(subscription, item, start, end))
+                lines.append(self._lines.credit(subscription, item, self._last(subscription), start, end))
             subscription.items.remove(item)
             del self.items[item.id]
         for price, quantity in added:
             item = self._new_item(subscription, price, quantity)
             subscription.items.append(item)
             if not price.metered and not restarted:
-                lines.append(self._remaining(subscription, item, start, end))
+                lines.append(self._lines.remaining(subscription, item, start, end))
         if restarted:
             subscription.anchor, subscription.cycles = now, 1
             subscription.period_start = now
             subscription.period_end = self._boundary(subscription, 1)
-            lines += self._period_lines(subscription, now, subscription.period_end)
+            lines += self._lines.period_lines(subscription, now, subscription.period_end)
             self.timeline.at(subscription.period_end, self._cycle, subscription, subscription.period_end)
         self.emit("customer.subscription.updated", subscription)
         invoice = self._invoice(subscription, "subscription_update", lines, now, now)
@@ -228,14 +225,7 @@ class Ledger:
 
     def refund(self, charge: Charge, amount: int, reason: str | None = "requested_by_customer") -> Refund:
         """Give back a part or the whole of a charge."""
-        refund = Refund(
-            self.ids.stripe("re"), self.now, charge.id, charge.payment_intent, amount, charge.currency, reason
-        )
-        charge.refunds.append(refund)
-        charge.amount_refunded += amount
-        self.refunds[refund.id] = refund
-        self.emit("charge.refunded", charge)
-        return refund
+        return self._payments.refund(charge, amount, reason)
 
     # -- periods ---------------------------------------------------------------------------------------------------
 
@@ -276,7 +266,9 @@ class Ledger:
         subscription.period_start = subscription.period_end
         subscription.period_end = self._boundary(subscription, subscription.cycles)
         subscription.skipped = subscription.pause_behavior is not None
-        lines = self._period_lines(subscription, subscription.period_start, subscription.period_end, before=before)
+        lines = self._lines.period_lines(
+            subscription, subscription.period_start, subscription.period_end, before=before
+        )
         self._invoice(subscription, "subscription_cycle", lines, *before)
         subscription.draft = True
         self.emit("customer.subscription.updated", subscription)
@@ -295,7 +287,7 @@ class Ledger:
     def _end(self, subscription: Subscription) -> None:
         subscription.status = "canceled"
         subscription.ended_at = self.now
-        subscription.discount = subscription.discount if self._discount(subscription) else None
+        subscription.discount = subscription.discount if active_discount(subscription, self.now) else None
         self.emit("customer.subscription.deleted", subscription)
         self._worth(subscription, "churn")
         self.on_end(subscription)
@@ -319,10 +311,6 @@ class Ledger:
         self.emit("customer.discount.deleted", discount)
         self._worth(subscription, "change")
 
-    def _discount(self, subscription: Subscription) -> Discount | None:
-        discount = subscription.discount
-        return discount if discount and (discount.end is None or self.now < discount.end) else None
-
     # -- lines and invoices ----------------------------------------------------------------------------------------
 
     def _new_item(self, subscription: Subscription, price: Price, quantity: int) -> Item:
@@ -330,94 +318,8 @@ class Ledger:
         self.items[item.id] = item
         return item
 
-    def _line(self, subscription: Subscription, price: Price, quantity: int, amount: int, text: str) -> Line:
-        return Line(
-            self.ids.stripe("il"),
-            amount,
-            text,
-            price,
-            quantity,
-            self.now,
-            self.now,
-            subscription=subscription.id,
-        )
-
-    def _charge_line(self, subscription: Subscription, line: Line) -> Line:
-        """Take the discount off a line and put the tax on it."""
-        discount = self._discount(subscription)
-        if discount is not None and line.amount > 0:
-            line.discount = discount
-            line.discount_amount = coupon_amount(discount.coupon, line.amount)
-        line.tax = divide((line.amount - line.discount_amount) * TAX_PERCENT[subscription.currency], 100)
-        return line
-
-    def _period_lines(
-        self,
-        subscription: Subscription,
-        start: int,
-        end: int,
-        *,
-        trial: bool = False,
-        before: tuple[int, int] | None = None,
-    ) -> list[Line]:
-        """A line for each item and period; metered items are charged for the period before."""
-        lines = []
-        for item in subscription.items:
-            price = item.price
-            if price.metered:
-                if before is None or subscription.status == "trialing":
-                    continue
-                calls = self.rng.randint(2_000, 60_000)
-                line = self._line(subscription, price, calls, divide(calls, 5), f"{calls} × API calls (at $0.002 each)")
-                line.period_start, line.period_end = before
-            elif trial:
-                line = self._line(subscription, price, item.quantity, 0, f"Trial period for {price.product.name}")
-                line.period_start, line.period_end = start, end
-            else:
-                amount = (price.unit_amount or 0) * item.quantity
-                text = f"{item.quantity} × {price.product.name} (at {_money(price)} / {_rhythm(price)})"
-                line = self._line(subscription, price, item.quantity, amount, text)
-                line.period_start, line.period_end = start, end
-            line.item = item.id
-            lines.append(self._charge_line(subscription, line))
-        return lines
-
-    def _one_off_line(self, subscription: Subscription, price: Price) -> Line:
-        line = self._line(subscription, price, 1, price.unit_amount or 0, price.product.name)
-        line.one_off = True
-        line.invoice_item = self.ids.stripe("ii")
-        return self._charge_line(subscription, line)
-
-    def _credit(self, subscription: Subscription, item: Item, start: int, end: int) -> Line:
-        """Credit for the rest of the period of an item as it was: net of its discount, not discountable."""
-        full = (item.price.unit_amount or 0) * item.quantity
-        discount = self._discount(subscription)
-        net = full - (coupon_amount(discount.coupon, full) if discount else 0)
-        amount = -divide(net * (end - self.now), end - start)
-        text = f"Unused time on {item.quantity} × {item.price.product.name} after {day_of(self.now):%d %b %Y}"
-        line = self._line(subscription, item.price, item.quantity, amount, text)
-        line.period_start, line.period_end = self.now, end
-        line.proration, line.item, line.invoice_item = True, item.id, self.ids.stripe("ii")
-        line.tax = divide(amount * TAX_PERCENT[subscription.currency], 100)
-        line.credits = self._credited(subscription, item)
-        return line
-
-    def _remaining(self, subscription: Subscription, item: Item, start: int, end: int) -> Line:
-        amount = divide((item.price.unit_amount or 0) * item.quantity * (end - self.now), end - start)
-        text = f"Remaining time on {item.quantity} × {item.price.product.name} after {day_of(self.now):%d %b %Y}"
-        line = self._line(subscription, item.price, item.quantity, amount, text)
-        line.period_start, line.period_end = self.now, end
-        line.proration, line.item, line.invoice_item = True, item.id, self.ids.stripe("ii")
-        return self._charge_line(subscription, line)
-
-    def _credited(self, subscription: Subscription, item: Item) -> tuple[str, str] | None:
-        if subscription.latest_invoice is None:
-            return None
-        invoice = self.invoices[subscription.latest_invoice]
-        for line in invoice.lines:
-            if line.item == item.id and line.amount > 0:
-                return invoice.id, line.id
-        return None
+    def _last(self, subscription: Subscription) -> Invoice | None:
+        return self.invoices.get(subscription.latest_invoice or "")
 
     def _invoice(self, subscription: Subscription, reason: str, lines: list[Line], start: int, end: int) -> Invoice:
         discount = next((line.discount for line in lines if line.discount), None)
@@ -465,112 +367,7 @@ class Ledger:
         self.emit("invoice.finalized", invoice)
         if customer.balance != invoice.starting_balance:
             self.emit("customer.updated", customer)
-        self._collect(invoice)
-
-    # -- payment ---------------------------------------------------------------------------------------------------
-
-    def _collect(self, invoice: Invoice) -> bool:
-        """Try to take the money; True when the invoice is paid."""
-        if invoice.amount_due == 0:
-            invoice.attempt_count = 0
-            self._paid(invoice)
-            return True
-        customer = invoice.customer
-        succeeded = customer.card is not None and self.now >= customer.card_fails_until
-        if invoice.payment_intent is None:
-            invoice.payment_intent = self.ids.stripe("pi")
-        charge = Charge(
-            self.ids.stripe("ch"),
-            self.now,
-            customer,
-            invoice.id,
-            invoice.payment_intent,
-            invoice.amount_due,
-            invoice.currency,
-            {"subscription_create": "Subscription creation", "subscription_cycle": "Subscription update"}.get(
-                invoice.billing_reason, "Subscription update"
-            ),
-            "succeeded" if succeeded else "failed",
-            None if succeeded else "card_declined",
-        )
-        self.charges[charge.id] = charge
-        invoice.charge = charge.id
-        invoice.attempt_count += 1
-        self.emit("charge.succeeded" if succeeded else "charge.failed", charge)
-        if succeeded:
-            self._paid(invoice)
-        else:
-            self._failed(invoice)
-        return succeeded
-
-    def _paid(self, invoice: Invoice) -> None:
-        invoice.status, invoice.paid_at, invoice.amount_paid = "paid", self.now, invoice.amount_due
-        invoice.next_payment_attempt, invoice.auto_advance = None, False
-        self.emit("invoice.paid", invoice)
-        self.emit("invoice.payment_succeeded", invoice)
-        subscription = invoice.subscription
-        if subscription is None:
-            return
-        if invoice in subscription.unpaid:
-            subscription.unpaid.remove(invoice)
-            if not subscription.unpaid and subscription.status == "past_due":
-                subscription.status, subscription.written_off = "active", False
-                invoice.customer.delinquent = False
-                self.emit("customer.subscription.updated", subscription)
-        if subscription.status == "active" and not subscription.ever_paid:
-            subscription.ever_paid = True
-        self._worth(subscription, "change")
-
-    def _failed(self, invoice: Invoice) -> None:
-        self.emit("invoice.payment_failed", invoice)
-        subscription = invoice.subscription
-        if subscription is None or invoice in subscription.unpaid:
-            return
-        subscription.unpaid.append(invoice)
-        if len(subscription.unpaid) > 1:
-            return
-        subscription.status = "past_due"
-        invoice.customer.delinquent = True
-        self.emit("customer.subscription.updated", subscription)
-        self.emit("customer.updated", invoice.customer)
-        self._next_attempt(invoice, 0)
-        self.timeline.at(self.now + PAST_DUE_DAYS * DAY, self._past_due_too_long, subscription, invoice)
-
-    def _next_attempt(self, invoice: Invoice, number: int) -> None:
-        first = invoice.finalized_at or self.now
-        if number < len(RETRY_DAYS):
-            invoice.next_payment_attempt = first + RETRY_DAYS[number] * DAY
-            self.timeline.at(invoice.next_payment_attempt, self._retry, invoice, number)
-        else:
-            invoice.next_payment_attempt = None
-            self.timeline.at(first + GIVE_UP_DAY * DAY, self._give_up, invoice)
-
-    def _retry(self, invoice: Invoice, number: int) -> None:
-        subscription = invoice.subscription
-        if subscription is None or subscription.is_over or invoice.status != "open":
-            return
-        if not self._collect(invoice):
-            self._next_attempt(invoice, number + 1)
-            return
-        for other in list(subscription.unpaid):
-            self._collect(other)
-
-    def _past_due_too_long(self, subscription: Subscription, invoice: Invoice) -> None:
-        if invoice in subscription.unpaid and not subscription.is_over:
-            subscription.written_off = True
-            self._worth(subscription, "churn")
-
-    def _give_up(self, invoice: Invoice) -> None:
-        subscription = invoice.subscription
-        if subscription is None or subscription.is_over or invoice.status != "open":
-            return
-        for unpaid in subscription.unpaid:
-            unpaid.status, unpaid.marked_uncollectible_at = "uncollectible", self.now
-            unpaid.auto_advance, unpaid.next_payment_attempt = False, None
-            self.emit("invoice.marked_uncollectible", unpaid)
-        subscription.unpaid.clear()
-        subscription.canceled_at, subscription.cancel_reason = self.now, "payment_failed"
-        self._end(subscription)
+        self._payments.collect(invoice)
 
     # -- truth -----------------------------------------------------------------------------------------------------
 
@@ -581,17 +378,6 @@ class Ledger:
             and not subscription.written_off
             and not subscription.skipped
         )
-        discount = self._discount(subscription)
+        discount = active_discount(subscription, self.now)
         value = sum(item_value(item, discount) for item in subscription.items) if counts else 0
         self.book.record(self.now, subscription, value, why)
-
-
-def _money(price: Price) -> str:
-    sign = {"usd": "$", "eur": "€", "gbp": "£"}[price.currency]
-    return f"{sign}{(price.unit_amount or 0) / 100:,.2f}"
-
-
-def _rhythm(price: Price) -> str:
-    if price.interval_count == 1:
-        return str(price.interval)
-    return f"every {price.interval_count} {price.interval}s"

@@ -133,7 +133,7 @@ class Door:
         try:
             return self.respond(request)
         except HTTPException as error:
-            return error.get_response()  # type: ignore[return-value]
+            return error.get_response()
 
     def _note(self, request: Request, status: int, fault: Fault | None) -> None:
         query = {key: request.args.getlist(key) for key in request.args}

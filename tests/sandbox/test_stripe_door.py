@@ -101,7 +101,7 @@ def test_events_reach_thirty_days_back_and_show_the_object_as_it_was(stripe, san
 
 
 def test_long_invoices_show_ten_lines_and_say_where_the_rest_is(stripe, sandbox, monkeypatch):
-    monkeypatch.setattr("sandbox.doors.stripe_objects.INLINE_LINES", 1)
+    monkeypatch.setattr("sandbox.doors.stripe_invoices.INLINE_LINES", 1)
     ledger: Ledger = sandbox.company.ledger
     record = next(invoice for invoice in ledger.invoices.values() if len(invoice.lines) > 1)
     shown = stripe.json(f"/v1/invoices/{record.id}")["lines"]
