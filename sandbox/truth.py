@@ -110,7 +110,10 @@ def _days(company: Company, rates: Rates | None, reporting: str) -> Iterator[_Da
     paused: dict[str, bool] = defaultdict(bool)
     grouped: dict[tuple[dt.date, str], list[Entry]] = defaultdict(list)
     for entry in entries:
-        grouped[day_of(entry.moment), entry.customer].append(entry)
+        happened = grouped[day_of(entry.moment), entry.customer]
+        # what happens to a subscription in one moment (a discount ends as a new period begins) is one change
+        happened[:] = [e for e in happened if (e.moment, e.subscription) != (entry.moment, entry.subscription)]
+        happened.append(entry)
     for (date, customer), happened in sorted(grouped.items(), key=lambda pair: pair[0][0]):
         before, fx = totals[customer], 0
         for entry in happened:

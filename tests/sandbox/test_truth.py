@@ -15,10 +15,16 @@ import pytest
 from sandbox import truth
 from sandbox.clock import open_world
 from sandbox.company import Company
-from sandbox.rates import to_usd
 from sandbox.timeline import DAY, HOUR, utc
 
 MONDAY = int(dt.datetime(2026, 3, 16, 9, 30, tzinfo=dt.UTC).timestamp())
+
+
+def to_usd(currency: str, day: dt.date) -> Decimal:
+    """Rates of our own that change with every month."""
+    return {"usd": Decimal(1), "eur": Decimal("1.05"), "gbp": Decimal("1.25")}[currency] + (
+        Decimal(day.month) / 100 if currency != "usd" else 0
+    )
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +76,19 @@ def test_a_customer_is_new_once_and_returns_only_after_churn(company):
         assert events[0].event_type == "new"
         for earlier, later in pairwise(events):
             assert (later.event_type == "reactivation") == (earlier.event_type == "churn")
+
+
+def test_a_discount_that_ends_with_a_period_is_one_change_at_the_new_rate():
+    company = Company(seed=2, opened_at=MONDAY, scale=0.05)
+    catalog, ledger = company.catalog, company.ledger
+    customer = ledger.create_customer(name="A", email="a@a.example", currency="eur", country="DE", has_card=True)
+    ledger.subscribe(customer, [(catalog.prices["team-month-eur"], 10)], coupon=catalog.coupons["LAUNCH50"])
+    company.run(company.start + 100 * DAY)
+    mine = [e for e in truth.movements(company, rates=to_usd) if e.customer_id == customer.id]
+    assert [(e.event_type, e.mrr_change) for e in mine][-2:] == [
+        ("fx", Decimal(115) * (to_usd("eur", mine[-1].event_date) - to_usd("eur", mine[-3].event_date))),
+        ("expansion", Decimal(115) * to_usd("eur", mine[-1].event_date)),
+    ]
 
 
 def test_without_rates_nothing_is_called_fx(company):
@@ -135,11 +154,6 @@ def test_scale_makes_more_customers_of_the_same_size_of_company():
     assert all(150_000 < end < 220_000 for end in ends)
     with pytest.raises(ValueError, match="above 0"):
         Company(seed=3, opened_at=MONDAY, scale=0)
-
-
-def test_a_day_without_a_rate_is_refused():
-    with pytest.raises(LookupError, match="No exchange rate"):
-        to_usd("chf", dt.date(2026, 1, 1))
 
 
 @pytest.mark.slow
