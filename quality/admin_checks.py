@@ -70,9 +70,9 @@ class CheckAdmin(SimpleHistoryAdmin, ModelAdmin):
     def said(self, check: Any) -> str:
         return check.latest_sentence or "–"
 
-    @display(description="severity", ordering="severity", label={Severity.CRITICAL: "danger", Severity.WARN: "warning"})
-    def severity_label(self, check: Check) -> tuple[str, str]:
-        return check.severity, "Critical" if check.severity == Severity.CRITICAL else "Warn"
+    @display(description="severity", ordering="severity")
+    def severity_label(self, check: Check) -> str:
+        return "Critical" if check.severity == Severity.CRITICAL else "Warn"
 
     # --- the form -----------------------------------------------------------------------------------------------
     def get_fieldsets(self, request: HttpRequest, obj: Check | None = None) -> Any:

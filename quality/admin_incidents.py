@@ -70,8 +70,7 @@ class MailInline(ReadOnly, TabularInline):
 @admin.register(Incident)
 class IncidentAdmin(ReadOnly, ModelAdmin):
     list_display = ("title", "state_label", "kind", "opened_at", "last_seen_at", "occurrences", "source")
-    list_filter = (StateFilter, "kind", "source")
-    list_select_related = ("source",)
+    list_filter = (StateFilter, "kind")
     search_fields = ("title", "sentence", "fingerprint")
     date_hierarchy = "opened_at"
     actions = ("acknowledge",)
@@ -87,6 +86,9 @@ class IncidentAdmin(ReadOnly, ModelAdmin):
         "acknowledged_at", "acknowledged_by", "resolved_at", "resolution", "kind", "fingerprint", "source", "check_row",
         "owner_email", "detail",
     )  # fmt: skip
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Incident]:
+        return super().get_queryset(request).select_related("source").defer("source__secrets")
 
     @display(description="state", label=STATE_COLOURS)
     def state_label(self, incident: Incident) -> tuple[str, str]:

@@ -50,7 +50,9 @@ class CheckForm(forms.ModelForm):
         help_text="Pick the kind of promise; the questions below follow.",
     )
     column = forms.CharField(
-        required=False, widget=SuggestingInput, help_text="Its name in the table, for example customer_id."
+        required=False,
+        widget=SuggestingInput,
+        help_text="Its name in the table, for example customer_id. Not asked for where rows are counted.",
     )
     statistic = forms.ChoiceField(
         label="Which number",
@@ -112,7 +114,7 @@ class CheckForm(forms.ModelForm):
     # Which kinds of check show which question; the admin hides the others.
     conditional_fields = {
         name: " || ".join(f"kind === '{kind}'" for kind, asks in ASKS.items() if name in asks)
-        for name in dict.fromkeys(name for asks in ASKS.values() for name in asks)
+        for name in ("statistic", "column", "values", "rows", "age", "unit", "low", "high", "sodacl")
     }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -225,5 +227,5 @@ class CheckForm(forms.ModelForm):
 
 def _known_columns() -> dict[str, set[str]]:
     """Dataset → columns, of every stream that was synced."""
-    streams = Stream.objects.select_related("source").exclude(columns={})
+    streams = Stream.objects.select_related("source").defer("source__secrets").exclude(columns={})
     return {f"{stream.source.dataset}.{stream.name}": set(stream.columns) for stream in streams}

@@ -135,6 +135,7 @@ def watch_promises(now: datetime) -> tuple[int, int]:
     late: dict[str, list[tuple[Stream, StreamFreshness]]] = {}
     sources: dict[str, Source] = {}
     watched = Stream.objects.enabled().filter(source__is_enabled=True).select_related("source")
+    watched = watched.defer("source__secrets")  # a lost key must not silence the watch
     read = attrgetter(*_ATTRIBUTES)
     answers = [
         (stream, _freshness(now, *read(stream))) for stream in _annotated(watched.order_by("source__slug", "name"))
@@ -210,7 +211,7 @@ def _path(source: Source) -> str:
 
 
 def _resolution(slug: str) -> str:
-    source = Source.objects.filter(slug=slug).first()
+    source = Source.objects.filter(slug=slug).only("name", "is_enabled").first()
     if source is None:
         return "The source was removed, and its promises with it."
     if not source.is_enabled:

@@ -48,7 +48,7 @@ def report(
     for _ in range(3):
         with transaction.atomic():
             if still_open.update(occurrences=F("occurrences") + 1, **told):
-                incident = still_open.select_related("source", "check_row").first()
+                incident = still_open.first()
                 if incident is not None:
                     return incident
             try:
@@ -82,7 +82,7 @@ def refresh(fingerprint: str, *, sentence: str, affected: Sequence[str]) -> bool
 def resolve(fingerprint: str, resolution: str) -> bool:
     """Close the open incident with this fingerprint and send the all-clear; False when there is none."""
     with transaction.atomic():
-        incident = Incident.objects.open().filter(fingerprint=fingerprint).select_related("source", "check_row").first()
+        incident = Incident.objects.open().filter(fingerprint=fingerprint).first()
         return incident is not None and _close(incident, resolution)
 
 
@@ -101,7 +101,7 @@ def resolve_retired() -> int:
     retired = (
         Incident.objects.open()
         .filter(Q(check_row__isnull=True) | Q(check_row__is_enabled=False), kind=Incident.Kind.CHECK)
-        .select_related("source", "check_row")
+        .select_related("check_row")
     )
     closed = 0
     for incident in retired:

@@ -22,7 +22,8 @@ from django.utils import timezone
 from portal import mail
 from portal.failures import PortalError, as_portal_error
 from portal.text import duration
-from quality.models import Incident, Notification
+from quality.models import Check, Incident, Notification
+from sources.models import Source
 
 logger = logging.getLogger(__name__)
 
@@ -55,12 +56,13 @@ NEXT_STEPS = {
 # --- who ------------------------------------------------------------------------------------------------------------
 def recipients_of(incident: Incident) -> list[str]:
     """The first of these that is there: named owner, source's owner, check's owner, fallback, all administrators."""
-    check_owner = incident.check_row.owner if incident.check_row else None
-    source_owner = incident.source.owner if incident.source else None
+    # Addresses only: a source whose secrets cannot be opened must not keep its own alarm from being sent.
+    of_source = Source.objects.filter(incidents=incident, owner__is_active=True)
+    of_check = Check.objects.filter(incidents=incident, owner__is_active=True)
     owners = [
         incident.owner_email,
-        source_owner.email if source_owner and source_owner.is_active else "",
-        check_owner.email if check_owner and check_owner.is_active else "",
+        of_source.values_list("owner__email", flat=True).first() or "",
+        of_check.values_list("owner__email", flat=True).first() or "",
         settings.FALLBACK_OWNER_EMAIL,
     ]
     if first := next((email for email in owners if email), ""):
@@ -149,7 +151,7 @@ def deliver_due(now: datetime) -> tuple[int, int]:
     sent = failed = 0
     # Oldest first: nobody reads the all-clear before the alarm.
     due = Notification.objects.due(now).order_by("pk")
-    for notification in due.select_related("incident__source__owner", "incident__check_row__owner"):
+    for notification in due.select_related("incident"):
         if not _take(notification, now):
             continue
         if not notification.recipient and not _find_recipient(notification, now):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Max, Q, Subquery
+from django.db.models import F, Max, OuterRef, Q, Subquery
 from django.db.models.functions import TruncDate
 from django.utils import timezone
 
@@ -21,6 +21,7 @@ from quality.models import Check, CheckResult, Incident, Measurement, Outcome, S
 from quality.soda_adapter import CheckReport, CheckRequest
 from quality.soda_runtime import Point
 from quality.sodacl import CheckText
+from sources.models import Source
 
 logger = logging.getLogger(__name__)
 
@@ -99,6 +100,17 @@ def standing_holds() -> list[str]:
         .filter(latest_outcome__in=BAD)
     )
     return [hold_sentence(check, check.latest_sentence) for check in checks]
+
+
+def waiting_datasets() -> list[str]:
+    """Datasets with an enabled check that nobody has carried out since it was written or edited."""
+    edited_at = Check.history.filter(id=OuterRef("pk")).order_by("-history_date").values("history_date")[:1]
+    checks = (
+        Check.objects.enabled()
+        .annotate(edited_at=Subquery(edited_at), measured_at=latest_result("measured_at"))
+        .filter(Q(measured_at__isnull=True) | Q(measured_at__lt=F("edited_at")))
+    )
+    return sorted(set(checks.values_list("dataset", flat=True)))
 
 
 def hold_sentence(check: Check, sentence: str) -> str:
@@ -185,6 +197,7 @@ def _tell(scan: Scan, found: list[tuple[Check, CheckReport]]) -> None:
     open_fingerprints = set(
         Incident.objects.open().filter(kind=Incident.Kind.CHECK).values_list("fingerprint", flat=True)
     )
+    sources = {source.dataset: source for source in Source.objects.defer("secrets")}
     for check, report in found:
         fingerprint = fingerprint_of(check)
         if report.outcome in (*BAD, Outcome.WARN):
@@ -196,6 +209,9 @@ def _tell(scan: Scan, found: list[tuple[Check, CheckReport]]) -> None:
                 detail=report.detail,
                 affected=_affected(check, report.outcome),
                 check_row=check,
+                source=sources.get(check.dataset.partition(".")[0]),
+                # Whoever was named for this very check comes before the owner of its source.
+                owner_email=check.owner.email if check.owner and check.owner.is_active else "",
                 path=scan.build.get_absolute_url() if scan.build else "",
             )
         elif report.outcome == Outcome.PASS and fingerprint in open_fingerprints:

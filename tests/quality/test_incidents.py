@@ -5,13 +5,18 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from datetime import timedelta
 
 import pytest
+from django.urls import reverse
+from django.utils import timezone
 
 from portal.redact import secrets_hidden
-from quality import incidents
+from quality import incidents, notifications
+from quality.freshness import watch_promises
 from quality.models import Check, Incident, Notification
-from tests.factories import SourceFactory, StaffFactory, UserFactory
+from sources.models import Source
+from tests.factories import SourceFactory, StaffFactory, StreamFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -162,13 +167,35 @@ def test_nobody_to_tell_is_a_visible_row():
     assert list(Notification.objects.in_trouble()) == [notification]
 
 
+def test_a_source_whose_secrets_cannot_be_opened_still_raises_its_alarm(settings, client):
+    from cryptography.fernet import Fernet
+
+    source = SourceFactory(secrets={"api_key": "sk_test_1234567890"}, owner=UserFactory(email="owner@example.com"))
+    StreamFactory(source=source, freshness_minutes=1)
+    Source.objects.update(created_at=timezone.now() - timedelta(days=1), schedule_changed_at=None)
+    settings.SECRETS_KEYS = [Fernet.generate_key().decode()]
+    settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+
+    report(source=Source.objects.defer("secrets").get(), owner_email="")
+    report(source=Source.objects.defer("secrets").get(), owner_email="")
+    assert watch_promises(timezone.now()) == (1, 0)
+    assert incidents.resolve("sync:stripe", "Over.")
+    assert notifications.deliver_due(timezone.now()) == (3, 0)
+    assert set(Notification.objects.values_list("recipient", flat=True)) == {"owner@example.com"}
+    client.force_login(StaffFactory())
+    assert client.get(reverse("admin:quality_incident_changelist")).status_code == 200
+    assert client.get(reverse("admin:quality_incident_change", args=[Incident.objects.first().pk])).status_code == 200
+    assert client.get(reverse("admin:quality_check_add")).status_code == 200
+
+
 RACE = """
 import multiprocessing, django
 django.setup()
 from django.core.management import call_command
 call_command("migrate", verbosity=0)
 from django.db import connections
-from quality import incidents
+from quality import incidents, notifications
+from quality.freshness import watch_promises
 from quality.models import Incident, Notification
 connections.close_all()
 
