@@ -131,12 +131,12 @@ def build(pk: int) -> list[Step]:
 
 
 def _unscanned(build_row: Build) -> list[str]:
-    """What this build touched, and what earlier builds touched whose publication was never decided."""
+    """What this build touched, what earlier builds touched whose publication was never decided, and new checks."""
     decided = (
         Publication.objects.exclude(outcome="").filter(build__pk__lt=build_row.pk).values_list("build_id", flat=True)
     )
     last_decided = decided.order_by("-build_id").first() or 0
-    touched: set[str] = set()
+    touched = set(scans.waiting_datasets())
     for names in Build.objects.filter(pk__gt=last_decided, pk__lte=build_row.pk).values_list("touched", flat=True):
         touched |= set(names)
     return sorted(touched)
@@ -259,17 +259,27 @@ def _discard_old() -> None:
 
 
 def reconsider() -> list[Step]:
-    """Look again at a publication that was held: the checks may have been mended, or the data may pass by now.
+    """Look again without new data: at a publication that was held (the checks may have been mended, or the data may
+    pass by now), and at checks that were written or edited since they were last carried out.
 
     Returns the step that starts the new scan (or build), [] when there is nothing to reconsider.
     """
     latest = Publication.objects.exclude(outcome="").order_by("-pk").select_related("build").first()
-    if latest is None or latest.outcome != Publication.Outcome.HELD or _chain_is_active():
+    if latest is None or _chain_is_active():
         return []
-    if SyncRun.objects.filter(awaits_build=True).exists() or latest.build.status != RunStatus.SUCCEEDED:
+    is_held = latest.outcome == Publication.Outcome.HELD
+    if is_held and (SyncRun.objects.filter(awaits_build=True).exists() or latest.build.status != RunStatus.SUCCEEDED):
         return [Step("run_build", builds.request_build(Trigger.RETRY).pk)]
-    row = Scan.objects.create(build=latest.build, datasets=[], trigger=Trigger.RETRY)
+    waiting = scans.waiting_datasets()
+    if not is_held and not waiting:
+        return []
+    row = Scan.objects.create(build=latest.build, datasets=[] if is_held else waiting, trigger=Trigger.RETRY)
     return [Step("run_scan", row.pk)]
+
+
+def reconsider_edited() -> list[Step]:
+    """The same once a minute: only when somebody wrote or edited a check, so that a hold is not scanned for ever."""
+    return reconsider() if scans.waiting_datasets() else []
 
 
 def _chain_is_active() -> bool:

@@ -15,7 +15,6 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.utils import timezone
 
 from metrics.models import Build
 from portal import pipeline
@@ -23,7 +22,7 @@ from portal.failures import TransientError
 from portal.models import Beacon, Publication
 from portal.pipeline import MAIL, Step
 from quality import freshness, incidents
-from quality.models import Check, Incident, Scan
+from quality.models import Incident, Scan
 from sources import probes, syncs
 from sources.models import Probe, Source, SyncRun
 
@@ -52,8 +51,7 @@ def sweep(now: datetime) -> list[Step]:
         if run := syncs.start_if_due(source, now - settings.SCHEDULE_GRACE, send=False):
             steps.append(Step("run_sync", run.pk))
     freshness.watch_promises(now)
-    if _checks_were_edited():
-        steps += pipeline.reconsider()
+    steps += pipeline.reconsider_edited()
     probes.purge(now)
     return [*steps, MAIL]
 
@@ -91,12 +89,3 @@ def _put_back(model: Any, pk: int) -> None:
             model.objects.put_back(pk)
     except IntegrityError:  # another build waits already; it covers what this one would have done
         model.objects.abandon(pk)
-
-
-def _checks_were_edited() -> bool:
-    """Whether any check changed after the publication that is held was decided."""
-    latest = Publication.objects.exclude(outcome="").order_by("-pk").first()
-    if latest is None or latest.outcome != Publication.Outcome.HELD:
-        return False
-    since = latest.finished_at or timezone.now()
-    return Check.history.filter(history_date__gt=since).exists()

@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from email.message import EmailMessage
@@ -141,8 +142,10 @@ def mailbox() -> Iterator[Mailbox]:
 
 @pytest.fixture(scope="module")
 def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    """A small simulated company whose time stands still."""
-    with Sandbox.start(data_dir=tmp_path_factory.mktemp("sandbox"), freeze=True, scale=0.1) as sandbox:
+    """A small simulated company. Its time stands still 50 minutes ago, so that tests can push it on, never past now."""
+    opened = int(time.time()) - 50 * 60
+    folder = tmp_path_factory.mktemp("sandbox")
+    with Sandbox.start(data_dir=folder, freeze=True, scale=0.1, now=opened) as sandbox:
         yield sandbox
 
 

@@ -300,3 +300,15 @@ def test_a_source_without_a_ticked_stream_does_not_succeed_in_silence(source, en
     run.refresh_from_db()
     assert run.status == RunStatus.FAILED
     assert "no stream" in run.failure_sentence
+
+
+def test_a_new_check_is_carried_out_without_waiting_for_new_data(source, engine, dbt, warehouse, sent):
+    engine.script = [{"invoices": 1}]
+    follow(pipeline.sync(request_sync(source).pk))
+    assert pipeline.reconsider_edited() == []
+
+    CheckFactory(dataset="raw_stripe.invoices", name="A million invoices", definition="row_count > 1000000")
+    assert follow(pipeline.reconsider_edited()) == ["run_scan", "run_publication"]
+    latest = Publication.objects.exclude(outcome="").latest("pk")
+    assert latest.outcome == Publication.Outcome.HELD
+    assert pipeline.reconsider_edited() == [], "a hold is not scanned for ever"
