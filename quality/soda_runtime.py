@@ -137,13 +137,6 @@ def load_soda() -> Any:
     return Scan
 
 
-def preload() -> None:
-    """Import what every scan needs (about 100 MB, seconds of CPU), for a worker to call once before it forks."""
-    _load_soda()
-    import pandas  # noqa: F401  (Soda asks for it at the first metric that is no whole number)
-    import soda.sodacl.sodacl_parser  # noqa: F401
-
-
 def _row_counter() -> Any:
     """A sampler that counts failed rows and keeps none of them."""
     from soda.sampler.sample_context import SampleContext
