@@ -19,7 +19,7 @@ from metrics.models import Build
 from portal.models import Publication
 from portal.runs import RunStatus
 from quality.models import Incident, Notification, Outcome
-from sources.models import Source, SyncRun
+from sources.models import Attempt, Source, SyncRun
 from tests import factories as make
 
 MONTHS = 24
@@ -162,6 +162,12 @@ def running_run(source: Source) -> SyncRun:
     names = list(source.streams.values_list("name", flat=True))
     make.AttemptFactory(run=run, running=True, rows={names[0]: 18_400, names[1]: 2_310})
     return run
+
+
+def finish_without_news(run: SyncRun) -> None:
+    """The run ends well and nothing had changed."""
+    run.attempts.update(status=Attempt.Status.SUCCEEDED, finished_at=timezone.now())
+    SyncRun.objects.succeed(run.pk, has_new_data=False)
 
 
 def published(

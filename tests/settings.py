@@ -22,3 +22,7 @@ os.environ.update(
 from portal.settings import *  # noqa: E402, F403
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+# A file: a live server's threads and the test that watches it each have a connection of their own.
+DATABASES["default"]["TEST"] = {"NAME": f"{_DATA_DIR}/test.sqlite3"}  # noqa: F405
+STATIC_ROOT.mkdir()  # noqa: F405 - whitenoise warns of one that is missing
