@@ -280,7 +280,9 @@ class SourceForm(ScheduleFields, forms.ModelForm):
             field.label
             for field in self._connector_fields
             if (field.kind is FieldKind.URL or field.name in _ADDRESS_NAMES)
-            and self.settings.get(field.name) != self.instance.config.get(field.name)
+            # Not said and said as delivered are the same place.
+            and (self.settings.get(field.name) or field.default)
+            != (self.instance.config.get(field.name) or field.default)
         ]
         if not moved:
             return

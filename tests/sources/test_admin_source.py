@@ -139,8 +139,8 @@ def test_a_source_is_saved_with_its_streams_schedule_and_encrypted_secret(staff)
         ({"slug": "shop_eu"}, "Use lower-case letters"),
         ({"schedule_kind": "cron", "schedule_cron": "61 * * * *"}, "is not a schedule we understand"),
         ({"schedule_kind": "cron", "schedule_cron": ""}, "Choose “Cron expression”"),
-        ({"schedule_kind": "daily", "schedule_time": ""}, "Choose “At”"),
-        ({"schedule_kind": "weekly", "schedule_days": None}, "Choose “On”"),
+        ({"schedule_kind": "daily", "schedule_time": ""}, "Choose “Time of day”"),
+        ({"schedule_kind": "weekly", "schedule_days": None}, "Choose “Days”"),
         ({"schedule_kind": "minutes", "schedule_minutes": "7"}, "is not one of the available choices"),
         ({"timezone": "Mars/Base"}, "is not one of the available choices"),
         ({"streams-0-cursor_field": "colour"}, "is not one of the available choices"),
@@ -235,6 +235,15 @@ def test_a_stored_secret_does_not_follow_a_changed_address(staff, source):
     probe = staff.post(reverse("admin:sources_source_probe_saved", args=[source.pk]), data)
     assert "Not tested yet" in probe.content.decode()
     assert not Probe.objects.exists()
+
+
+def test_an_address_left_as_delivered_is_no_changed_address(staff, source):
+    source.config = {"shop": "acme", "plan": "s"}
+    source.save()
+    response = staff.post(change(source), posted(staff.get(change(source)), name="Renamed"))
+    assert response.status_code == 302, response.context["adminform"].form.errors
+    source.refresh_from_db()
+    assert (source.name, dict(source.secrets)) == ("Renamed", {"api_key": SECRET})
 
 
 def test_a_reference_to_the_environment_is_shown_by_its_name(staff, source):
