@@ -64,7 +64,7 @@ class ScheduleFields(forms.Form):
         widget=UnfoldAdminSelectWidget(),
     )
     schedule_minutes = forms.TypedChoiceField(
-        label="Every",
+        label="Minutes in between",
         choices=[(n, f"{n} minutes") for n in MINUTES],
         coerce=int,
         initial=15,
@@ -72,7 +72,7 @@ class ScheduleFields(forms.Form):
         widget=UnfoldAdminSelectWidget(),
     )
     schedule_hours = forms.TypedChoiceField(
-        label="Every",
+        label="Hours in between",
         choices=[(n, "hour" if n == 1 else f"{n} hours") for n in HOURS],
         coerce=int,
         initial=SUGGESTED.every,
@@ -80,7 +80,7 @@ class ScheduleFields(forms.Form):
         widget=UnfoldAdminSelectWidget(),
     )
     schedule_past = forms.TypedChoiceField(
-        label="At",
+        label="Minute of the hour",
         choices=[(n, "on the hour" if n == 0 else f"{n} minutes past") for n in PAST],
         coerce=int,
         initial=0,
@@ -88,10 +88,14 @@ class ScheduleFields(forms.Form):
         widget=UnfoldAdminSelectWidget(),
     )
     schedule_time = forms.TimeField(
-        label="At", initial=time(7, 0), required=False, input_formats=["%H:%M", "%H:%M:%S"], widget=_TimeInput()
+        label="Time of day",
+        initial=time(7, 0),
+        required=False,
+        input_formats=["%H:%M", "%H:%M:%S"],
+        widget=_TimeInput(),
     )
     schedule_days = forms.TypedMultipleChoiceField(
-        label="On",
+        label="Days",
         choices=[((number + 1) % 7, name) for number, name in enumerate(WEEKDAYS)],
         coerce=int,
         initial=[1],

@@ -1,0 +1,202 @@
+"""The source pages in a real browser: what scripts do, on a desk and on a phone, and that nothing comes from elsewhere."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from django.urls import reverse
+
+from sources import offers, probes
+from sources.models import Probe, Source
+from tests.factories import SourceFactory, StaffFactory, StreamFactory
+from tests.sources.systems import LABELS, ORDERS
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.browser,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("systems", "sent"),
+]
+
+PASSWORD = "correct horse battery"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+class Visit:
+    """A logged-in browser window; remembers what went wrong in it and what it fetched."""
+
+    def __init__(self, browser: Any, base: str, username: str, **context: Any) -> None:
+        self.page = browser.new_context(base_url=base, **context).new_page()
+        self.foreign: list[str] = []
+        self.errors: list[str] = []
+        self.page.on("request", lambda request: self._requested(base, request.url))
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("response", self._answered)
+        self.page.set_default_timeout(10_000)
+        self.page.goto("/admin/login/?next=/admin/")
+        self.page.fill("input[name=username]", username)
+        self.page.fill("input[name=password]", PASSWORD)
+        self.page.press("input[name=password]", "Enter")
+        self.page.wait_for_url("**/admin/")
+
+    def _requested(self, base: str, url: str) -> None:
+        if not url.startswith((base, "data:", "blob:")):
+            self.foreign.append(url)
+
+    def _answered(self, answer: Any) -> None:
+        if answer.status >= 400 and not answer.url.endswith("/favicon.ico"):
+            self.errors.append(f"{answer.status} {answer.url}")
+
+
+@pytest.fixture
+def visit(live_server, monkeypatch) -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    # Playwright keeps an event loop in this thread; the ORM is used beside it, never inside it.
+    monkeypatch.setitem(os.environ, "DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+    user = StaffFactory(password=PASSWORD)
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    assert path, "Chromium is needed: `make chromium` installs it."
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        visits: list[Visit] = []
+
+        def start(**context: Any) -> Any:
+            visits.append(Visit(browser, live_server.url, user.username, **context))
+            return visits[-1].page
+
+        yield start
+        browser.close()
+    for seen in visits:
+        assert seen.foreign == []
+        assert seen.errors == []
+
+
+def answer_probe() -> None:
+    """Be the worker for the newest probe."""
+
+    def work() -> None:
+        probe = Probe.objects.latest("pk")
+        assert Probe.objects.claim(probe.pk) == 1
+        probes.perform(Probe.objects.get(pk=probe.pk))
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(work).result()
+
+
+@pytest.fixture
+def source() -> Source:
+    source = SourceFactory(
+        slug="shop",
+        name="Shop",
+        connector="shop",
+        config={"shop": "acme", "plan": "s"},
+        secrets={"api_key": "key_123456"},
+    )
+    for spec in (ORDERS, LABELS):
+        StreamFactory(
+            source=source, name=spec.name, label=spec.label, offered=offers.to_plain(spec), **offers.suggested(spec)
+        )
+    return source
+
+
+def test_a_colleague_adds_a_source_with_a_test_before_saving(visit, engine):
+    page = visit()
+    page.goto("/admin/sources/source/add/")
+    page.get_by_role("link", name="Depot").click()
+    page.get_by_role("button", name="Test connection").click()
+    page.wait_for_selector("text=Not tested yet")
+    page.get_by_label("Host").fill("db.example.com")
+    page.get_by_label("Password").fill("pass_0123456789")
+    page.get_by_role("button", name="Test connection").click()
+    page.wait_for_selector("[data-probe=waiting]")
+    answer_probe()
+    page.wait_for_selector("[data-probe=succeeded]")
+    page.get_by_role("checkbox", name="Orders").check()
+    page.get_by_label("How often").select_option("weekdays")
+    page.get_by_label("Time of day").fill("07:30")
+    page.wait_for_selector("#schedule-preview >> text=Weekdays at 07:30")
+    assert page.locator("#schedule-preview time").count() == 5
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.wait_for_url("**/admin/sources/source/")
+    saved = Source.objects.get()
+    assert (saved.schedule, dict(saved.secrets)) == ("30 7 * * 1-5", {"password": "pass_0123456789"})
+    assert set(saved.streams.values_list("name", "is_enabled")) == {("orders", True), ("labels", False)}
+
+
+def test_only_what_a_choice_needs_is_shown(visit, source):
+    page = visit()
+    page.goto(reverse("admin:sources_source_change", args=[source.pk]))
+    shown = {
+        "minutes": "Minutes in between",
+        "hours": "Hours in between",
+        "daily": "Time of day",
+        "cron": "Cron expression",
+    }
+    for kind, label in shown.items():
+        page.get_by_label("How often").select_option(kind)
+        for other in shown.values():
+            assert page.get_by_label(other).is_visible() == (other == label), (kind, other)
+    orders = page.locator("[data-stream]", has_text="Orders")
+    assert orders.get_by_label("Goes by").is_visible()
+    orders.get_by_label("What is read").select_option("full_refresh")
+    assert not orders.get_by_label("Goes by").is_visible()
+    page.locator("[data-all-promises]").select_option("15")
+    assert page.locator("[data-promise]").evaluate_all("all => all.map(one => one.value)") == ["15", "15"]
+    page.get_by_role("button", name="Read none").click()
+    assert page.locator("[data-read]:checked").count() == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_source_page_fits_a_phone(visit, source, scheme):
+    page = visit(viewport={"width": 390, "height": 844}, color_scheme=scheme)
+    for address in (
+        "/admin/sources/source/",
+        "/admin/sources/source/add/",
+        "/admin/sources/source/add/?connector=shop",
+        reverse("admin:sources_source_change", args=[source.pk]),
+        reverse("admin:sources_source_history", args=[source.pk]),
+        reverse("admin:sources_source_delete", args=[source.pk]),
+    ):
+        page.goto(address)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, address
+
+
+def test_without_javascript_save_and_test_does_the_same(visit, source, engine):
+    page = visit(java_script_enabled=False)
+    page.goto(reverse("admin:sources_source_change", args=[source.pk]))
+    page.fill("#id_name", "Shop without scripts")
+    page.click("button[name=_test]")
+    page.wait_for_selector("[data-probe=waiting]")
+    answer_probe()
+    page.click("#probe noscript a")
+    page.wait_for_selector("[data-probe=succeeded]")
+    source.refresh_from_db()
+    assert source.name == "Shop without scripts"
+
+
+def test_the_form_can_be_walked_with_the_keyboard(visit, source):
+    page = visit()
+    page.goto(reverse("admin:sources_source_change", args=[source.pk]))
+    page.focus("#id_name")
+    seen = []
+    for _ in range(24):
+        page.keyboard.press("Tab")
+        seen.append(page.evaluate("document.activeElement.id || document.activeElement.textContent.trim()"))
+    wanted = ["id_owner", "id_is_enabled", "id_setting_api_key", "id_setting_shop", "id_setting_plan"]
+    positions = [seen.index(name) for name in wanted]
+    assert positions == sorted(positions)
+    assert any("Test connection" in name for name in seen)
