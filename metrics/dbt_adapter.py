@@ -34,36 +34,39 @@ def build(request: BuildRequest) -> BuildOutcome:
     location = dbt_project.Location(request.warehouse_url, request.work_dir)
     manifest = dbt_project.parsed(location)
     variables = _variables(request)
-    state = _state(location, variables, request, manifest)
-    changed = request.changed if _read_state(location) == state else ()
+    state = _state(location, variables, request)
+    before = _read_state(location)
+    is_familiar = before == state
+    changed = request.changed if is_familiar else ()
     selection = choose(changed, request.raw_tables, _sources(manifest), _marts(manifest), manifest.child_map)
     outcome = BuildOutcome(left_out=list(selection.left_out))
     if not selection.is_empty:
         # Gone until this build is known to be good: after a failure everything is built.
         (location.work_dir / STATE_FILE).unlink(missing_ok=True)
-        _run(request, location, manifest, selection, variables, outcome)
+        command = _command(selection, variables)
+        # A seed keeps the column types of its first load, an incremental model its rows: new SQL begins again.
+        if request.full_refresh or before.get("files") != state["files"]:
+            command.append("--full-refresh")
+        _run(command, location, manifest, outcome)
         if outcome.error is None and not any(node.is_bad for node in outcome.nodes):
-            (location.work_dir / STATE_FILE).write_text(state)
+            (location.work_dir / STATE_FILE).write_text(json.dumps(state))
     outcome.seconds = time.perf_counter() - started
     return outcome
 
 
-def _run(
-    request: BuildRequest,
-    location: dbt_project.Location,
-    manifest: Manifest,
-    selection: Selection,
-    variables: dict[str, Any],
-    outcome: BuildOutcome,
-) -> None:
-    variables = {**variables, "missing_tables": list(selection.missing_optional)}
-    command = ["build", "--no-write-json", "--exclude-resource-type", "unit_test", "--vars", json.dumps(variables)]
+def _command(selection: Selection, variables: Mapping[str, Any]) -> list[str]:
+    values = {**variables, "missing_tables": list(selection.missing_optional)}
+    command = ["build", "--no-write-json", "--vars", json.dumps(values)]
+    for kind in ("unit_test", "exposure"):
+        command += ["--exclude-resource-type", kind]
     if selection.select:
         command += ["--select", *selection.select]
     if selection.exclude:
         command += ["--exclude", *selection.exclude]
-    if request.full_refresh:
-        command.append("--full-refresh")
+    return command
+
+
+def _run(command: list[str], location: dbt_project.Location, manifest: Manifest, outcome: BuildOutcome) -> None:
     counter = _RowCounter()
     with counter:
         result = dbt_project.invoke(command, location, manifest)
@@ -100,30 +103,28 @@ def _marts(manifest: Manifest) -> list[Mart]:
     ]
 
 
-def _state(
-    location: dbt_project.Location, variables: Mapping[str, Any], request: BuildRequest, manifest: Manifest
-) -> str:
+def _state(location: dbt_project.Location, variables: Mapping[str, Any], request: BuildRequest) -> dict[str, Any]:
     """Everything besides the rows that the numbers depend on: the SQL, the switches, the tables there are, the day.
 
     The day, because an invoice becomes overdue and a month begins without any row changing.
     """
     zone = variables.get("company_timezone") or "UTC"
     now = datetime.fromisoformat(str(variables["as_of"])).replace(tzinfo=UTC).astimezone(ZoneInfo(zone))
-    return json.dumps(
-        {
-            "files": dbt_project.fingerprint(location.project_dir),
-            "vars": {name: value for name, value in sorted(variables.items()) if name != "as_of"},
-            "tables": sorted(request.raw_tables),
-            "day": now.date().isoformat(),
-            "warehouse": request.warehouse_url,
-        },
-        default=str,
-    )
+    return {
+        "files": dbt_project.fingerprint(location.project_dir),
+        "vars": {name: value for name, value in sorted(variables.items()) if name != "as_of"},
+        "tables": sorted(request.raw_tables),
+        "day": now.date().isoformat(),
+        "warehouse": location.warehouse_identity,
+    }
 
 
-def _read_state(location: dbt_project.Location) -> str | None:
-    path = location.work_dir / STATE_FILE
-    return path.read_text() if path.exists() else None
+def _read_state(location: dbt_project.Location) -> dict[str, Any]:
+    """What the last good build wrote; {} when there was none, or nobody can read it."""
+    try:
+        return dict(json.loads((location.work_dir / STATE_FILE).read_text()))
+    except (FileNotFoundError, ValueError, TypeError):
+        return {}
 
 
 # --- what came of it --------------------------------------------------------------------------------------------------

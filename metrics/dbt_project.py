@@ -9,6 +9,7 @@ dbt keeps its state in module globals, so one command runs at a time in a proces
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -28,7 +29,7 @@ PROJECT_DIR = Path(__file__).resolve().parent.parent / "dbt"
 before_closing: list[Callable[[Any], None]] = []
 
 _lock = threading.RLock()
-_manifests: dict[tuple[str, str, str], tuple[str, Manifest]] = {}
+_manifests: dict[tuple[str, str], tuple[str, Manifest]] = {}
 
 
 @dataclass(frozen=True)
@@ -42,20 +43,33 @@ class Location:
     @property
     def environment(self) -> dict[str, str]:
         """What profiles.yml reads, and dbt's silence towards the network."""
-        scheme, _, rest = self.warehouse_url.partition("://")
+        scheme = self.warehouse_url.partition("://")[0]
         if scheme != "duckdb":
             raise TerminalError(
                 f"The metrics cannot be built in a warehouse of the kind “{scheme}” yet.",
                 "metrics.dbt_project knows duckdb:///path.",
                 kind="dbt_warehouse",
             )
-        path = rest[1:] if rest.startswith("//") else rest
         return {
             "DBT_TARGET": "duckdb",
-            "DBT_DUCKDB_PATH": os.path.abspath(path),
+            # duckdb:////absolute or duckdb:///relative, as portal.warehouse reads it
+            "DBT_DUCKDB_PATH": os.path.abspath(self.warehouse_url.removeprefix("duckdb:///")),
             "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
             "DO_NOT_TRACK": "1",
         }
+
+    @property
+    def database(self) -> str:
+        """What DuckDB calls the file; names of relations in a manifest contain it."""
+        return Path(self.environment["DBT_DUCKDB_PATH"]).stem
+
+    @property
+    def warehouse_identity(self) -> str:
+        """The address, and which file it is: a file that was made anew holds nothing that was built before."""
+        path = self.environment["DBT_DUCKDB_PATH"]
+        with contextlib.suppress(FileNotFoundError):
+            return f"{self.warehouse_url}#{os.stat(path).st_ino}"
+        return self.warehouse_url
 
     @property
     def arguments(self) -> list[str]:
@@ -92,7 +106,7 @@ def fingerprint(project_dir: Path) -> str:
             with contextlib.suppress(FileNotFoundError):
                 stat = os.stat(path)
                 entries.append(f"{path}:{stat.st_mtime_ns}:{stat.st_size}")
-    return "\n".join(entries)
+    return hashlib.sha256("\n".join(entries).encode()).hexdigest()
 
 
 def parsed(location: Location) -> Manifest:
@@ -101,10 +115,13 @@ def parsed(location: Location) -> Manifest:
     Raises `TerminalError` with dbt's message when the project cannot be parsed.
     """
     with _lock:
-        key = (location.warehouse_url, str(location.work_dir), str(location.project_dir))
+        key = (str(location.project_dir), location.database)
         current = fingerprint(location.project_dir)
         known = _manifests.get(key)
-        if known and known[0] == current and location.manifest_path.exists():
+        if known and known[0] == current:
+            if not location.manifest_path.exists():
+                location.manifest_path.parent.mkdir(parents=True, exist_ok=True)
+                known[1].write(str(location.manifest_path))
             return known[1]
         result = invoke(["parse"], location)
         if not result.success or result.result is None:

@@ -91,9 +91,7 @@ RAW_SCHEMA: dict[str, dict[str, str]] = {
         bigint="amount amount_refunded",
         bool="paid refunded",
     ),
-    "raw_stripe.refunds": _columns(
-        text="id charge_id currency status reason", timestamp="created", bigint="amount"
-    ),
+    "raw_stripe.refunds": _columns(text="id charge_id currency status reason", timestamp="created", bigint="amount"),
     "raw_github.repositories": _columns(
         bigint="id",
         text="name full_name default_branch language",
@@ -164,7 +162,8 @@ def insert_rows(path: Path, rows: Mapping[str, Rows], load_id: str = "1700000000
                     raise ValueError(f"{table} has no column {sorted(unknown)}")
                 plain = [record.get(name) for name in known]
                 values.append(
-                    [json.dumps(value) if isinstance(value, dict | list) else value for value in plain] + [None, load_id]
+                    [json.dumps(value) if isinstance(value, dict | list) else value for value in plain]
+                    + [None, load_id]
                 )
             if values:
                 marks = ", ".join("?" for _ in range(len(known) + 2))

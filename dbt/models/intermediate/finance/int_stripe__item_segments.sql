@@ -100,8 +100,7 @@ bounded as (
         end as ends_at,
         case
             when next_starts_at is not null then 1
-            when is_known = 1 and ended_at is not null then 1
-            when is_present = 1 and is_paused = 1 then 1
+            when ended_at is null and is_present = 1 and is_paused = 1 then 1
             else 0
         end as is_held_afterwards
     from situated

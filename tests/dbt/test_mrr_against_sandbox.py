@@ -1,0 +1,76 @@
+"""The sandbox company's true numbers against what dbt makes of its invoices: equal to the cent."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+from collections import defaultdict
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from metrics.dbt_project import PROJECT_DIR
+from sandbox import truth
+from sandbox.company import Company
+from tests.dbt.helpers import STRIPE, Warehouse, problems
+from tests.dbt.sandbox_rows import load_by_file, stripe_rows
+
+pytestmark = pytest.mark.slow
+
+OPENED = dt.datetime(2026, 11, 15, 10, 30, tzinfo=dt.UTC)
+
+
+def _rate(currency: str, day: dt.date) -> Decimal:
+    with (PROJECT_DIR / "seeds" / "fx_rates.csv").open() as stream:
+        rows = [row for row in csv.DictReader(stream) if row["currency"] == currency]
+    known = [(dt.date.fromisoformat(row["rate_date"]), Decimal(row["usd_rate"])) for row in rows]
+    return max(pair for pair in known if pair[0] <= day)[1]
+
+
+@pytest.fixture(scope="module", params=[1, 7], ids=["seed-1", "seed-7"])
+def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Company, Warehouse]:
+    """A smaller company with every kind of story in it, built."""
+    folder: Path = tmp_path_factory.mktemp("sandbox")
+    company = Company(seed=request.param, opened_at=int(OPENED.timestamp()), scale=0.4)
+    company.run(int(OPENED.timestamp()))
+    warehouse = Warehouse(folder, STRIPE, {"as_of": OPENED.strftime("%Y-%m-%d %H:%M:%S")})
+    load_by_file(warehouse.path, stripe_rows(company), folder)
+    assert problems(warehouse.build()) == []
+    return company, warehouse
+
+
+def test_every_customer_is_worth_the_truth_at_the_end_of_every_month(world: tuple[Company, Warehouse]) -> None:
+    company, warehouse = world
+    ours: dict[dt.date, dict[str, Decimal]] = defaultdict(dict)
+    for month, customer, mrr in warehouse.rows(
+        "select month, customer_id, mrr from mart_finance.mrr_by_customer_month where mrr <> 0"
+    ):
+        ours[month][customer] = mrr
+    months = [row[0] for row in warehouse.rows("select month from mart_finance.mrr_monthly order by month")]
+    assert len(months) == 25
+    for month in months:
+        last_day = (month.replace(day=28) + dt.timedelta(days=4)).replace(day=1) - dt.timedelta(days=1)
+        assert ours[month] == truth.mrr_on(company, last_day, rates=_rate), month
+
+
+def test_every_movement_is_the_true_one(world: tuple[Company, Warehouse]) -> None:
+    """Where a price and a rate change at one moment, what belongs to which is a matter of order: there the sum counts."""
+    company, warehouse = world
+    theirs = [
+        (move.customer_id, move.event_date, move.event_type, move.mrr_change)
+        for move in truth.movements(company, rates=_rate)
+    ]
+    ours = warehouse.rows("select customer_id, event_date, event_type, mrr_change from mart_finance.mrr_events")
+    mixed = {(customer, day) for customer, day, kind, _ in theirs if kind == "fx"}
+    assert {row for row in ours if row[:2] not in mixed} == {row for row in theirs if row[:2] not in mixed}
+    assert _sums(ours) == _sums(theirs)
+    assert len(ours) == len(theirs) > 500
+
+
+def _sums(rows: list[tuple[str, dt.date, str, Decimal]]) -> dict[tuple[str, dt.date], tuple[Decimal, list[str]]]:
+    found: dict[tuple[str, dt.date], tuple[Decimal, list[str]]] = {}
+    for customer, day, kind, change in rows:
+        total, kinds = found.get((customer, day), (Decimal(0), []))
+        found[customer, day] = (total + change, sorted([*kinds, kind]))
+    return found
