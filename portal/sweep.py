@@ -51,6 +51,7 @@ def sweep(now: datetime) -> list[Step]:
         if run := syncs.start_if_due(source, now - settings.SCHEDULE_GRACE, send=False):
             steps.append(Step("run_sync", run.pk))
     freshness.watch_promises(now)
+    incidents.resolve_retired()
     steps += pipeline.reconsider_edited()
     probes.purge(now)
     return [*steps, MAIL]
