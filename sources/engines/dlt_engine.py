@@ -13,23 +13,21 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 from portal.failures import PortalError, TerminalError, TransientError, as_portal_error
 from portal.redact import secrets_hidden
 from portal.warehouse import get_warehouse
 from sources.connectors import get_connector
-from sources.connectors.base import Connector, FieldKind, Page, StreamRequest, StreamSpec, SyncMode
+from sources.connectors.base import Connector, FieldKind, Page, StreamSpec, SyncMode
 from sources.engines.base import (
     Progress,
     StreamOutcome,
     SyncOutcome,
     SyncRequest,
-    TerminalSyncError,
-    TransientSyncError,
 )
 from sources.engines.locks import only_one
+from sources.engines.readings import Reading, comes_along, copy_wait, fingerprint_of, raise_failures, with_along
 
 # A full refresh with fewer rows than this share of what is there is more often a fault than the truth.
 SUSPICIOUS_SHARE = 0.5
@@ -38,36 +36,6 @@ SUSPICIOUS_FROM = 100  # rows; smaller tables may shrink, but not to nothing
 CURSOR_ONLY_AFTER = 86_400.0
 # After these the other streams would only fail the same way, each after its own patience.
 STOPS_ALL = {"unreachable", "rate_limited", "unauthorized", "settings", "tls", "redirect", "busy"}
-
-
-@dataclass
-class Reading:
-    """One stream on its way through a sync."""
-
-    request: StreamRequest
-    spec: StreamSpec
-    table: str
-    since: Any = None
-    spool: Any = None
-    cursor: Any = None
-    starts_over: bool = False
-    is_whole: bool = False
-    fingerprint: str = ""
-    seconds: float = 0.0
-    loaded: int = 0
-    error: PortalError | None = None
-    key: tuple[str, ...] = field(default=())
-
-    @property
-    def is_full(self) -> bool:
-        """Whether what was read is all there is, so that it may replace the table."""
-        return self.is_whole and (
-            self.request.sync_mode is SyncMode.FULL_REFRESH or self.since is None or self.starts_over
-        )
-
-    def fail(self, error: PortalError) -> None:
-        """Keep the failure, with the stream's name in its sentence."""
-        self.error = _named(error, self.request.name)
 
 
 class DltEngine:
@@ -186,9 +154,9 @@ class _Sync:
                 continue
             if stopped is not None:
                 reading.fail(type(stopped)(f"It was not read: {stopped.sentence}", stopped.detail, kind=stopped.kind))
-                _copy_wait(stopped, reading.error)
+                copy_wait(stopped, reading.error)
                 continue
-            along = [other for other in readings.values() if _comes_along(other, reading)]
+            along = [other for other in readings.values() if comes_along(other, reading)]
             done |= {name, *(other.request.name for other in along)}
             self._read_one(reading, along)
             if reading.error is not None and reading.error.kind in STOPS_ALL:
@@ -198,13 +166,13 @@ class _Sync:
         together = {each.request.name: each for each in (reading, *along)}
         began = time.monotonic()
         try:
-            request = _with_along(reading.request, tuple(each.request.name for each in along))
+            request = with_along(reading.request, tuple(each.request.name for each in along))
             for page in self.connector.read(self.request.settings, request, reading.since):
                 self._take(page, reading, together)
             for each in together.values():
                 each.spool.close()
                 each.is_whole = True
-                each.fingerprint = _fingerprint(each)
+                each.fingerprint = fingerprint_of(each)
         except Exception as error:
             problem = as_portal_error(error)
             for each in together.values():
@@ -344,75 +312,8 @@ class _Sync:
             ],
             has_new_data=has_new_data,
         )
-        _raise_failures([reading.error for reading in readings.values() if reading.error], outcome)
+        raise_failures([reading.error for reading in readings.values() if reading.error], outcome)
         return outcome
-
-
-def _raise_failures(errors: Sequence[PortalError], outcome: SyncOutcome) -> None:
-    """One failure for all; transient as long as any of them may pass, since the others stay and are told then."""
-    if not errors:
-        return
-    passing = [error for error in errors if error.is_transient]
-    first = (passing or errors)[0]
-    sentence = first.sentence
-    if len(errors) > 1:
-        others = "one other stream" if len(errors) == 2 else f"{len(errors) - 1} other streams"
-        sentence += f" ({others} failed too.)"
-    detail = "\n\n".join(f"{error.sentence}\n{error.detail}" for error in errors)
-    failure: TransientSyncError | TerminalSyncError
-    if isinstance(first, TransientError):
-        waits = [error.retry_after for error in passing if isinstance(error, TransientError) and error.retry_after]
-        failure = TransientSyncError(sentence, detail, kind=first.kind, retry_after=max(waits, default=None))
-    else:
-        failure = TerminalSyncError(sentence, detail, kind=first.kind)
-    failure.outcome = outcome
-    raise failure from first
-
-
-def _named(error: PortalError, stream: str) -> PortalError:
-    """The same failure with the stream's name in front, unless it says it already."""
-    if f"“{stream}”" in error.sentence:
-        return error
-    named = type(error)(f"Stream “{stream}”: {error.sentence}", error.detail, kind=error.kind)
-    _copy_wait(error, named)
-    named.plain = error  # type: ignore[attr-defined]
-    return named
-
-
-def _copy_wait(of: PortalError, to: PortalError | None) -> None:
-    if isinstance(of, TransientError) and isinstance(to, TransientError):
-        to.retry_after = of.retry_after
-
-
-def _comes_along(part: Reading, reading: Reading) -> bool:
-    """Whether the requests for `reading` bring all that is wanted of `part`."""
-    return (
-        part.spec.comes_with == reading.request.name
-        and part.error is None
-        and part.request.sync_mode is reading.request.sync_mode
-        and part.since == reading.since
-    )
-
-
-def _with_along(request: StreamRequest, along: tuple[str, ...]) -> StreamRequest:
-    from dataclasses import replace
-
-    return replace(request, along=along) if along else request
-
-
-def _fingerprint(reading: Reading) -> str:
-    """What a full refresh brought, in a few characters: the same rows in any order give the same."""
-    if reading.request.sync_mode is not SyncMode.FULL_REFRESH or not reading.spool.rows:
-        return ""
-    import duckdb
-
-    files = [str(path) for path, _ in reading.spool.files]
-    with duckdb.connect() as connection:
-        row = connection.execute(
-            "select count(*), sum(hash(t)::hugeint), bit_xor(hash(t)) from read_parquet($files) t", {"files": files}
-        ).fetchone()
-    assert row is not None
-    return f"{duckdb.__version__}:{row[0]}:{row[1]}:{row[2]}"
 
 
 def _secrets(connector: Connector, settings: Mapping[str, Any]) -> list[str]:

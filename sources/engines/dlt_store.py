@@ -31,6 +31,9 @@ SETTINGS = {
     "EXTRACT__WORKERS": "1",
 }
 
+# What DuckDB may keep in memory while it loads; beyond that it spills to disk.
+MEMORY_LIMIT = "400MB"
+
 # What dlt and pyarrow import when they are first used.
 LAZY_IMPORTS = (
     "dlt._workspace",
@@ -178,6 +181,7 @@ class DltStore:
                 "The warehouse file is held by another program.", str(error), kind="warehouse_busy"
             ) from error
         try:
+            connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
             yield connection
         finally:
             connection.close()
