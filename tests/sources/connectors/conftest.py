@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Iterator
 from typing import Any
@@ -67,6 +68,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any
         }
     finally:
         server.cleanup()
+        shutil.rmtree(server.pgdata, ignore_errors=True)
 
 
 @pytest.fixture
