@@ -241,6 +241,7 @@ def main() -> int:
         django.setup()
         from django.core.management import call_command
 
+        (Path(data_dir) / "static").mkdir()
         call_command("migrate", verbosity=0)
         began = time.perf_counter()
         fill(options.sources, options.streams, options.runs)

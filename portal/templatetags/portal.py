@@ -76,6 +76,7 @@ def icon(name: str) -> SafeString:
 
 
 @register.simple_tag
+@cache
 def badge(state: str, label: str = "") -> SafeString:
     """A state nobody has met before is shown by its own word and never as good."""
     tone, shape, words = BADGES.get(state, ("quiet", "question", str(state).capitalize()))
@@ -99,6 +100,13 @@ def age(context: dict[str, Any], then: datetime | None, never: str = "never") ->
     if then is None:
         return never
     return _time(then, text.ago(then, context.get("now") or timezone.now(), short=True))
+
+
+@register.simple_tag(takes_context=True)
+def due(context: dict[str, Any], then: datetime | None, unknown: str = "soon") -> SafeString | str:
+    """When something will be tried: what should have begun already is awaited, not past."""
+    now = context.get("now") or timezone.now()
+    return age(context, then, unknown) if then is None or then > now else _time(then, "any moment")
 
 
 @register.simple_tag(takes_context=True)

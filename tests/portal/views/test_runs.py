@@ -59,6 +59,12 @@ def test_a_run_that_waits_for_its_next_attempt_says_why(reader, source):
     assert "It may pass by itself." in page
 
 
+def test_an_attempt_that_is_overdue_is_awaited_not_past(reader, source):
+    run = make.SyncRunFactory(source=source, queued=True, not_before=timezone.now() - timedelta(minutes=5))
+    make.AttemptFactory(run=run, failed=True, finished_at=timezone.now() - timedelta(minutes=6))
+    assert re.search(r"Attempt 2 +any moment", page_of(reader, run))
+
+
 def test_a_failed_run_keeps_sentence_and_detail(reader):
     portal = scenarios.troubled()
     page = page_of(reader, portal.run)
