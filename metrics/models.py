@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import Q
 from django.urls import reverse
 
-from portal.runs import Run, RunQuerySet, RunStatus
+from portal.runs import Run, RunStatus
 from sources.models import SyncRun
 
 
@@ -24,8 +24,6 @@ class Build(Run):
     tests_run = models.PositiveIntegerField(default=0)
     tests_failed = models.PositiveIntegerField(default=0)
     seconds = models.FloatField(default=0)
-
-    objects = RunQuerySet.as_manager()
 
     class Meta(Run.Meta):
         constraints = [

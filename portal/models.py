@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Any, ClassVar, Self
 
 from django.db import models
 
@@ -37,7 +37,7 @@ class Publication(Run):
     # Where the warehouse keeps this version; empty when held, or when the version was discarded.
     location = models.CharField(max_length=255, blank=True)
 
-    objects = PublicationQuerySet.as_manager()
+    objects: ClassVar[Any] = PublicationQuerySet.as_manager()
 
     def __str__(self) -> str:
         return f"Publication {self.pk}"

@@ -19,7 +19,7 @@ from django_celery_beat.models import PeriodicTask
 from simple_history.models import HistoricalRecords
 
 from portal.crypto import EncryptedField
-from portal.runs import ACTIVE, Run, RunQuerySet
+from portal.runs import ACTIVE, Run
 from sources import schedules
 from sources.connectors import fields_of
 from sources.engines.base import SyncRequest
@@ -299,8 +299,6 @@ class Probe(Run):
     sentence = models.TextField(blank=True)
     # The offered streams as plain data (`sources.offers`).
     streams = models.JSONField(default=list)
-
-    objects = RunQuerySet.as_manager()
 
     class Meta(Run.Meta):
         verbose_name = "connection test"

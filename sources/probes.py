@@ -20,7 +20,7 @@ from sources.connectors import get_connector
 from sources.connectors.base import StreamSpec
 from sources.engines import get_engine
 from sources.models import Probe, Source
-from sources.secrets import resolved
+from sources.secrets import hidden_values, resolved
 
 DEFAULT_ENGINE = "dlt"
 KEPT_FOR = timedelta(days=1)
@@ -66,7 +66,7 @@ def perform(probe: Probe) -> None:
 
 def _ask_engine(probe: Probe, settings: Mapping[str, Any]) -> tuple[str, list[StreamSpec]]:
     # A failure gets its text in here, where also the values from the environment are known and hidden.
-    with secrets_hidden(_secret_values(probe, settings)):
+    with secrets_hidden(hidden_values(probe.config, probe.secrets, settings)):
         try:
             engine = get_engine(probe.source.engine if probe.source else DEFAULT_ENGINE)
             return redact(engine.check(probe.connector, settings)), engine.discover(probe.connector, settings)
@@ -96,12 +96,3 @@ def _asks_about_saved(probe: Probe, source: Source) -> bool:
         source.config,
         dict(source.secrets),
     )
-
-
-def _secret_values(probe: Probe, settings: Mapping[str, Any]) -> list[str]:
-    """Every value that must not be written down: secrets, and whatever was looked up in the environment."""
-    return [
-        value
-        for key, value in settings.items()
-        if isinstance(value, str) and (key in probe.secrets or value != probe.config.get(key))
-    ]

@@ -81,3 +81,12 @@ def _typed(text: str, name: str, field: FormField | None) -> Any:
     if field.kind is FieldKind.LIST:
         return [part.strip() for part in re.split(r"[,\n]", text) if part.strip()]
     return text
+
+
+def hidden_values(config: Mapping[str, Any], secrets: Mapping[str, str], settings: Mapping[str, Any]) -> list[str]:
+    """What of the resolved `settings` must not be written down: secrets, and whatever the environment was asked for."""
+    return [
+        value
+        for key, value in settings.items()
+        if isinstance(value, str) and (key in secrets or value != config.get(key))
+    ]

@@ -21,8 +21,9 @@ from portal.redact import secrets_hidden
 from portal.runs import Trigger, heartbeat
 from sources import schedules
 from sources.engines import get_engine
-from sources.engines.base import StreamOutcome, SyncOutcome, TerminalSyncError, TransientSyncError
+from sources.engines.base import StreamOutcome, SyncOutcome, SyncRequest, TerminalSyncError, TransientSyncError
 from sources.models import Attempt, Source, Stream, StreamSync, SyncRun
+from sources.secrets import hidden_values
 
 logger = logging.getLogger(__name__)
 
@@ -66,8 +67,7 @@ def perform(run: SyncRun) -> SyncOutcome | None:
                     f"Asked for: {', '.join(run.streams) or 'all'}.",
                     kind="no_streams",
                 )
-            with heartbeat(SyncRun.objects.all(), run.pk):
-                outcome = get_engine(run.source.engine).sync(request, _Progress(attempt))
+            outcome = _ask_engine(run, request, _Progress(attempt))
         except Exception as error:  # whatever it was, it must reach the row
             _failed(run, attempt, as_portal_error(error))
             return None
@@ -76,6 +76,18 @@ def perform(run: SyncRun) -> SyncOutcome | None:
         "Sync of %s done in %.1f s: %s rows.", run.source.slug, time.monotonic() - began, sum(outcome.rows.values())
     )
     return outcome
+
+
+def _ask_engine(run: SyncRun, request: SyncRequest, progress: _Progress) -> SyncOutcome:
+    # A failure gets its text in here, where also the values from the environment are known and hidden.
+    with (
+        secrets_hidden(hidden_values(run.source.config, run.source.secrets, request.settings)),
+        heartbeat(SyncRun.objects.all(), run.pk),
+    ):
+        try:
+            return get_engine(run.source.engine).sync(request, progress)
+        except Exception as error:
+            raise as_portal_error(error) from None
 
 
 class _Progress:

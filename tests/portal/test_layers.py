@@ -19,5 +19,7 @@ print(*sorted({name.partition('.')[0] for name in sys.modules} & {'dlt', 'dbt', 
 
 @pytest.mark.slow
 def test_the_web_process_imports_no_engine(settings):
-    done = subprocess.run([sys.executable, "-c", CODE], cwd=settings.BASE_DIR, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", CODE], cwd=settings.BASE_DIR, capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == ""

@@ -312,3 +312,15 @@ def test_a_new_check_is_carried_out_without_waiting_for_new_data(source, engine,
     latest = Publication.objects.exclude(outcome="").latest("pk")
     assert latest.outcome == Publication.Outcome.HELD
     assert pipeline.reconsider_edited() == [], "a hold is not scanned for ever"
+
+
+def test_a_secret_from_the_environment_is_hidden_too(source, engine, sent, monkeypatch):
+    monkeypatch.setenv("STRIPE_SECRET_KEY", "from-the-environment-77")
+    source.secrets = {"api_key": "${STRIPE_SECRET_KEY}"}
+    source.save()
+    engine.script = [RuntimeError("refused: from-the-environment-77")]
+    run = request_sync(source)
+    pipeline.sync(run.pk)
+    run.refresh_from_db()
+    assert "[hidden]" in run.failure_detail
+    assert "environment-77" not in run.failure_detail + run.attempts.get().failure_detail
