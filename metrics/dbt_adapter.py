@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from metrics import dbt_project
-from metrics.dbt_selection import Mart, Selection, SourceTable, choose
+from metrics.dbt_selection import Mart, Selection, SourceTable, choose, descendants
 from metrics.dbt_types import BuildOutcome, BuildRequest, NodeOutcome
 from portal.failures import PortalError, TerminalError, TransientError
 
@@ -44,10 +44,17 @@ def build(request: BuildRequest) -> BuildOutcome:
         # Gone until this build is known to be good: after a failure everything is built.
         (location.work_dir / STATE_FILE).unlink(missing_ok=True)
         command = _command(selection, variables)
+        unchanged_views = _views_below(selection, manifest) if selection.select else []
+        if unchanged_views:
+            # Their SQL is what it was, so they already show the new rows; their tests still run.
+            command += ["--indirect-selection", "empty", "--exclude", *selection.exclude, "config.materialized:view"]
+        elif selection.exclude:
+            command += ["--exclude", *selection.exclude]
         # A seed keeps the column types of its first load, an incremental model its rows: new SQL begins again.
         if request.full_refresh or before.get("files") != state["files"]:
             command.append("--full-refresh")
         _run(command, location, manifest, outcome)
+        outcome.touched = sorted({*outcome.touched, *unchanged_views})
         if outcome.error is None and not any(node.is_bad for node in outcome.nodes):
             (location.work_dir / STATE_FILE).write_text(json.dumps(state))
     outcome.seconds = time.perf_counter() - started
@@ -61,8 +68,6 @@ def _command(selection: Selection, variables: Mapping[str, Any]) -> list[str]:
         command += ["--exclude-resource-type", kind]
     if selection.select:
         command += ["--select", *selection.select]
-    if selection.exclude:
-        command += ["--exclude", *selection.exclude]
     return command
 
 
@@ -101,6 +106,20 @@ def _marts(manifest: Manifest) -> list[Mart]:
         for unique_id, node in manifest.nodes.items()
         if node.resource_type == "model" and node.schema.startswith("mart_")
     ]
+
+
+def _views_below(selection: Selection, manifest: Manifest) -> list[str]:
+    """The views that show what changed."""
+    changed, gone = (
+        [source.unique_id for source in _sources(manifest) if f"source:{source.table}+" in selectors]
+        for selectors in (selection.select, selection.exclude)
+    )
+    reached = descendants(changed, manifest.child_map) - descendants(gone, manifest.child_map)
+    return sorted(
+        f"{node.schema}.{node.alias}"
+        for unique_id, node in manifest.nodes.items()
+        if unique_id in reached and node.resource_type == "model" and node.config.materialized == "view"
+    )
 
 
 def _state(location: dbt_project.Location, variables: Mapping[str, Any], request: BuildRequest) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +38,7 @@ class Location:
 
     warehouse_url: str
     work_dir: Path
-    project_dir: Path = PROJECT_DIR
+    project_dir: Path = field(default_factory=lambda: PROJECT_DIR)
 
     @property
     def environment(self) -> dict[str, str]:

@@ -64,7 +64,7 @@ def choose(
 def _left_out(
     needed: list[SourceTable], marts: Iterable[Mart], children: Mapping[str, Iterable[str]]
 ) -> tuple[str, ...]:
-    below = {source.table: _descendants(source.unique_id, children) for source in needed}
+    below = {source.table: descendants([source.unique_id], children) for source in needed}
     sentences = []
     for mart in sorted(marts, key=lambda mart: mart.relation):
         lacking = [table for table, descendants in below.items() if mart.unique_id in descendants]
@@ -73,9 +73,10 @@ def _left_out(
     return tuple(sentences)
 
 
-def _descendants(unique_id: str, children: Mapping[str, Iterable[str]]) -> set[str]:
+def descendants(unique_ids: Iterable[str], children: Mapping[str, Iterable[str]]) -> set[str]:
+    """Everything that depends on one of `unique_ids`, directly or not; without these themselves."""
     found: set[str] = set()
-    waiting = [unique_id]
+    waiting = list(unique_ids)
     while waiting:
         for child in children.get(waiting.pop(), ()):
             if child not in found:

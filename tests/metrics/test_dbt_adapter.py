@@ -1,0 +1,305 @@
+"""The adapter against real dbt and a real DuckDB file."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from metrics import dbt_project
+from metrics.dbt_adapter import build
+from metrics.dbt_types import BuildRequest
+from portal.failures import TerminalError, TransientError
+from tests.dbt.helpers import STRIPE, Warehouse, problems
+from tests.dbt.raw_schema import RAW_SCHEMA
+
+pytestmark = pytest.mark.slow
+
+NOW = {"as_of": "2026-04-20 12:00:00"}
+REQUIRED_FOR_MRR = ("customers", "subscriptions", "subscription_items", "invoices", "invoice_lines")
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Warehouse:
+    return Warehouse(tmp_path, vars=dict(NOW))
+
+
+@pytest.fixture
+def own_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the dbt project that a test may break."""
+    copy = tmp_path / "project"
+    shutil.copytree(dbt_project.PROJECT_DIR, copy, ignore=shutil.ignore_patterns("target", "logs"))
+    monkeypatch.setattr(dbt_project, "PROJECT_DIR", copy)
+    return copy
+
+
+def _opens_elsewhere(path: Path) -> bool:
+    """Whether another process can open the file for writing."""
+    script = f"import duckdb; duckdb.connect({str(path)!r}).execute('create or replace table probe as select 1')"
+    return subprocess.run([sys.executable, "-c", script], capture_output=True, check=False).returncode == 0
+
+
+def test_everything_is_built_with_rows_and_seconds(warehouse: Warehouse) -> None:
+    warehouse.insert(github__pulls=[{"id": 1, "number": 7, "repository": "acme/app", "created_at": "2026-04-01"}])
+    outcome = warehouse.build()
+    assert problems(outcome) == []
+    assert (outcome.models, outcome.left_out) == (36, [])
+    assert outcome.tests >= 40
+    assert {"mart_finance.mrr_events", "mart_finance.mrr_monthly", "mart_engineering.pull_requests"} <= set(
+        outcome.touched
+    )
+    node = next(node for node in outcome.nodes if node.name == "pull_requests")
+    assert (node.relation, node.rows, node.resource_type) == ("mart_engineering.pull_requests", 1, "model")
+    assert 0 < node.seconds < outcome.seconds
+    assert {node.resource_type for node in outcome.nodes} == {"model", "seed", "test"}
+
+
+def test_another_process_can_open_the_file_afterwards(warehouse: Warehouse) -> None:
+    warehouse.build()
+    assert _opens_elsewhere(warehouse.path)
+    assert problems(warehouse.build()) == []
+    assert _opens_elsewhere(warehouse.path)
+
+
+def test_schemas_are_named_literally(warehouse: Warehouse) -> None:
+    warehouse.build()
+    schemas = {row[0] for row in warehouse.rows("select distinct schema_name from duckdb_tables()")}
+    assert schemas >= {"intermediate", "mart_finance", "mart_engineering", "seeds"}
+    assert warehouse.rows("select count(*) from duckdb_views() where schema_name = 'staging'") == [(19,)]
+
+
+def test_only_what_is_downstream_of_a_change_is_built(warehouse: Warehouse) -> None:
+    warehouse.build()
+    outcome = warehouse.build("raw_github.reviews")
+    assert problems(outcome) == []
+    built = {node.name for node in outcome.nodes if node.resource_type == "model"}
+    assert built == {"int_github__pull_request_reviews_summed", "pull_requests"}
+    # A view shows new rows without being made again: it was touched, and its tests ran.
+    assert "staging.stg_github__reviews" in outcome.touched
+    assert "primary_key_stg_github__reviews_review_id" in {node.name for node in outcome.nodes}
+    assert not any(table.startswith("mart_finance") for table in outcome.touched)
+
+
+def test_new_rows_of_a_changed_table_reach_the_mart(warehouse: Warehouse) -> None:
+    warehouse.build()
+    warehouse.insert(github__pulls=[{"id": 1, "number": 7, "repository": "acme/app", "created_at": "2026-04-01"}])
+    assert problems(warehouse.build("raw_github.pulls")) == []
+    assert warehouse.rows("select pull_request_number from mart_engineering.pull_requests") == [(7,)]
+
+
+@pytest.mark.parametrize(
+    "vars",
+    [{**NOW, "past_due_days": 10}, {"as_of": "2026-04-21 00:00:00"}],
+    ids=["a-switch", "a-day"],
+)
+def test_everything_is_built_when_more_than_rows_changed(warehouse: Warehouse, vars: dict[str, Any]) -> None:
+    warehouse.build()
+    warehouse.vars = vars
+    assert "mart_finance.mrr_monthly" in warehouse.build("raw_github.reviews").touched
+
+
+def test_everything_is_built_in_a_file_that_was_made_anew(warehouse: Warehouse, tmp_path: Path) -> None:
+    warehouse.build()
+    aside = tmp_path / "aside.duckdb"
+    warehouse.path.rename(aside)
+    Warehouse(warehouse.folder)
+    outcome = warehouse.build("raw_github.reviews")
+    assert problems(outcome) == []
+    assert outcome.models == 36
+
+
+def test_a_change_that_no_dbt_model_reads_builds_nothing(warehouse: Warehouse) -> None:
+    warehouse.build()
+    outcome = warehouse.build("raw_crm.deals")
+    assert (outcome.nodes, outcome.touched, outcome.error) == ([], [], None)
+
+
+def test_a_company_without_github_is_told_what_is_left_out(tmp_path: Path) -> None:
+    outcome = Warehouse(tmp_path, STRIPE, NOW).build()
+    assert problems(outcome) == []
+    assert len(outcome.left_out) == 1
+    assert outcome.left_out[0].startswith("mart_engineering.pull_requests: needs raw_github.")
+    assert "mart_finance.mrr_monthly" in outcome.touched
+
+
+def test_mrr_needs_neither_coupons_nor_charges_nor_refunds(tmp_path: Path) -> None:
+    tables = tuple(f"raw_stripe.{name}" for name in REQUIRED_FOR_MRR)
+    outcome = Warehouse(tmp_path, tables, NOW).build()
+    assert problems(outcome) == []
+    assert "mart_finance.mrr_monthly" in outcome.touched
+
+
+def test_a_missing_table_turns_off_only_what_needs_it(tmp_path: Path) -> None:
+    tables = tuple(table for table in RAW_SCHEMA if table != "raw_stripe.invoice_lines")
+    outcome = Warehouse(tmp_path, tables, NOW).build()
+    assert problems(outcome) == []
+    assert "mart_engineering.pull_requests" in outcome.touched
+    assert "staging.stg_stripe__invoices" in outcome.touched
+    assert "mart_finance.mrr_monthly" not in outcome.touched
+    assert all("raw_stripe.invoice_lines" in sentence for sentence in outcome.left_out)
+
+
+def test_a_failing_test_is_a_result_with_its_rows(warehouse: Warehouse) -> None:
+    row = {"id": "sub_1", "customer_id": None, "status": "active"}
+    warehouse.insert(stripe__subscriptions=[row])
+    outcome = warehouse.build()
+    assert outcome.error is None
+    assert [(node.relation, node.rows, node.status) for node in outcome.failing_tests] == [
+        ("staging.stg_stripe__subscriptions", 1, "fail")
+    ]
+    assert "mart_finance.mrr_monthly" not in outcome.touched
+    assert "mart_engineering.pull_requests" in outcome.touched
+    warehouse.execute("update raw_stripe.subscriptions set customer_id = 'cus_1'")
+    mended = warehouse.build("raw_stripe.subscriptions")
+    assert problems(mended) == []
+    assert "mart_finance.mrr_monthly" in mended.touched
+
+
+def test_a_dbt_model_that_breaks_is_named_and_leaves_the_rest_alone(own_project: Path, warehouse: Warehouse) -> None:
+    (own_project / "models/marts/finance/mrr_events.sql").write_text(
+        "select nothing_like_it from {{ ref('int_mrr__movements') }}"
+    )
+    outcome = warehouse.build()
+    assert isinstance(outcome.error, TerminalError)
+    assert outcome.error.sentence == "The dbt model mart_finance.mrr_events could not be built."
+    assert "nothing_like_it" in outcome.error.detail
+    assert "models/marts/finance/mrr_events.sql" in outcome.error.detail
+    assert "mart_engineering.pull_requests" in outcome.touched
+    assert _opens_elsewhere(warehouse.path)
+
+
+def test_a_project_that_cannot_be_read_is_said_so(own_project: Path, warehouse: Warehouse) -> None:
+    (own_project / "models/marts/finance/mrr_events.sql").write_text("select * from {{ ref('no_such_thing') }}")
+    with pytest.raises(TerminalError) as failure:
+        warehouse.build()
+    assert failure.value.kind == "dbt_parse"
+    assert "no_such_thing" in failure.value.detail
+
+
+def test_the_project_is_read_again_when_a_file_changes(own_project: Path, warehouse: Warehouse) -> None:
+    assert problems(warehouse.build()) == []
+    folder = own_project / "models" / "company"
+    folder.mkdir()
+    (folder / "big_customers.sql").write_text(
+        "{{ config(schema='mart_company', materialized='table') }}\n"
+        "select customer_id from {{ ref('mrr_by_customer_month') }} where mrr > 1000"
+    )
+    assert "mart_company.big_customers" in warehouse.build("raw_github.reviews").touched
+
+
+def test_a_file_that_another_process_writes_to_is_worth_another_attempt(warehouse: Warehouse) -> None:
+    script = (
+        f"import duckdb, sys; c = duckdb.connect({str(warehouse.path)!r}); print('open', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdin is not None
+        assert other.stdout.readline().strip() == b"open"
+        outcome = warehouse.build()
+        other.stdin.close()
+    assert isinstance(outcome.error, TransientError)
+    assert outcome.error.kind == "warehouse_busy"
+    assert problems(warehouse.build()) == []
+
+
+class _TimeLimit(Exception):
+    """Stands for Celery's SoftTimeLimitExceeded, which a signal handler raises too."""
+
+
+def test_a_time_limit_stops_dbt_with_its_threads(warehouse: Warehouse) -> None:
+    """A build that would take minutes is interrupted in the middle of a query; afterwards nobody holds the file."""
+    warehouse.build()
+    warehouse.execute(
+        "create or replace view staging.slow as select count(*) as n from range(100000) a, range(100000) b, range(100) c"
+    )
+
+    def interrupt(*_: Any) -> None:
+        raise _TimeLimit
+
+    location = dbt_project.Location(f"duckdb:///{warehouse.path}", warehouse.work_dir)
+    manifest = _with_slow_model(location)
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 3)
+        with pytest.raises(_TimeLimit):
+            dbt_project.invoke(["build", "--select", "slow_model", "--no-write-json"], location, manifest)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert not [thread for thread in threading.enumerate() if "ThreadPool" in thread.name or "Thread-" in thread.name]
+    assert _opens_elsewhere(warehouse.path)
+    assert problems(warehouse.build()) == []
+
+
+def _with_slow_model(location: dbt_project.Location) -> Any:
+    """The manifest with one dbt model more, which reads the slow view."""
+    import copy
+
+    manifest = dbt_project.parsed(location).deepcopy()
+    node = copy.deepcopy(manifest.nodes["model.data_portal.mrr_monthly"])
+    node.unique_id, node.name, node.alias = "model.data_portal.slow_model", "slow_model", "slow_model"
+    node.fqn = ["data_portal", "marts", "finance", "slow_model"]
+    node.raw_code = "select n from staging.slow"
+    node.depends_on.nodes, node.refs = [], []
+    manifest.nodes[node.unique_id] = node
+    manifest.build_parent_and_child_maps()
+    return manifest
+
+
+def _build_in_child(request: BuildRequest, answers: Any) -> None:
+    outcome = build(request)
+    answers.put((outcome.models, problems(outcome), multiprocessing.current_process().daemon))
+
+
+def test_a_daemonic_child_builds_after_a_fork(warehouse: Warehouse) -> None:
+    """Celery's prefork children are such processes; the manifest was parsed before the fork."""
+    warehouse.build()
+    context = multiprocessing.get_context("fork")
+    answers = context.Queue()
+    child = context.Process(target=_build_in_child, args=(warehouse.request(), answers), daemon=True)
+    child.start()
+    assert answers.get(timeout=300) == (36, [], True)
+    child.join(timeout=60)
+    assert child.exitcode == 0
+
+
+def test_many_builds_in_one_process_do_not_leak(tmp_path: Path) -> None:
+    warehouse = Warehouse(tmp_path, STRIPE, dict(NOW))
+    for _ in range(3):
+        warehouse.build("raw_stripe.coupons")
+    threads, files, memory = threading.active_count(), _open_files(), _resident()
+    for _ in range(20):
+        assert problems(warehouse.build("raw_stripe.coupons")) == []
+    assert threading.active_count() == threads
+    assert _open_files() <= files
+    assert _resident() - memory < 40 * 2**20
+
+
+def _open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+def _resident() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_nothing_is_written_into_the_source_tree(warehouse: Warehouse) -> None:
+    before = dbt_project.fingerprint(dbt_project.PROJECT_DIR)
+    warehouse.build()
+    assert dbt_project.fingerprint(dbt_project.PROJECT_DIR) == before
+    assert not (Path.cwd() / "logs").exists()
+    assert {path.name for path in warehouse.work_dir.iterdir()} <= {"target", "logs", "built.json"}
+
+
+def test_a_warehouse_of_another_kind_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    request = BuildRequest((), frozenset(RAW_SCHEMA), "bigquery://project", tmp_path)
+    with pytest.raises(TerminalError, match="cannot be built in a warehouse of the kind “bigquery” yet"):
+        build(request)

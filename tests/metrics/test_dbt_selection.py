@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from metrics.dbt_selection import Mart, SourceTable, choose, descendants
+
+SOURCES = [
+    SourceTable("source.invoices", "raw_stripe.invoices", is_optional=False),
+    SourceTable("source.coupons", "raw_stripe.coupons", is_optional=True),
+    SourceTable("source.pulls", "raw_github.pulls", is_optional=False),
+]
+MARTS = [Mart("model.mrr", "mart_finance.mrr"), Mart("model.pulls", "mart_engineering.pulls")]
+CHILDREN = {
+    "source.invoices": ["model.stg_invoices"],
+    "source.coupons": ["model.stg_coupons"],
+    "source.pulls": ["model.stg_pulls"],
+    "model.stg_invoices": ["model.mrr"],
+    "model.stg_coupons": ["model.mrr"],
+    "model.stg_pulls": ["model.pulls"],
+}
+ALL = frozenset(source.table for source in SOURCES)
+
+
+def test_nothing_in_particular_changed_builds_everything() -> None:
+    selection = choose((), ALL, SOURCES, MARTS, CHILDREN)
+    assert (selection.select, selection.exclude, selection.left_out, selection.is_empty) == ((), (), (), False)
+
+
+def test_what_changed_is_selected_with_all_that_depends_on_it() -> None:
+    selection = choose(["raw_stripe.invoices", "raw_stripe.coupons"], ALL, SOURCES, MARTS, CHILDREN)
+    assert selection.select == ("source:raw_stripe.coupons+", "source:raw_stripe.invoices+")
+
+
+def test_a_changed_table_that_no_dbt_model_reads_needs_no_build() -> None:
+    assert choose(["raw_crm.deals"], ALL, SOURCES, MARTS, CHILDREN).is_empty
+
+
+def test_without_any_raw_table_there_is_nothing_to_build() -> None:
+    assert choose((), frozenset(), SOURCES, MARTS, CHILDREN).is_empty
+
+
+def test_a_missing_table_turns_off_what_needs_it_and_says_so() -> None:
+    selection = choose((), ALL - {"raw_github.pulls"}, SOURCES, MARTS, CHILDREN)
+    assert selection.exclude == ("source:raw_github.pulls+",)
+    assert selection.left_out == (
+        "mart_engineering.pulls: needs raw_github.pulls, which no source has brought in yet.",
+    )
+
+
+def test_a_missing_optional_table_turns_off_nothing() -> None:
+    selection = choose((), ALL - {"raw_stripe.coupons"}, SOURCES, MARTS, CHILDREN)
+    assert (selection.exclude, selection.left_out) == ((), ())
+    assert selection.missing_optional == ("raw_stripe.coupons",)
+
+
+def test_a_table_that_is_said_to_have_changed_but_does_not_exist_is_not_selected() -> None:
+    selection = choose(["raw_github.pulls"], ALL - {"raw_github.pulls"}, SOURCES, MARTS, CHILDREN)
+    assert selection.is_empty
+
+
+def test_descendants_are_found_once_even_in_a_loop() -> None:
+    assert descendants(["a"], {"a": ["b", "c"], "b": ["c"], "c": ["a"]}) == {"a", "b", "c"}
