@@ -140,7 +140,10 @@ def _from_rows(rows: list[dict[str, Any]], publication: Publication) -> Headline
             if last.get(column) is not None and (takes_away is not None or last[column])
         ),
         currency=str(last.get("currency") or "usd"),
-        is_to_date=(month.year, month.month) == (published_on.year, published_on.month),
+        # The mart itself knows the company's time zone.
+        is_to_date=not last["is_complete"]
+        if last.get("is_complete") is not None
+        else (month.year, month.month) == (published_on.year, published_on.month),
     )
 
 

@@ -43,6 +43,11 @@ def test_a_month_that_was_over_when_it_was_published_is_not_called_to_date():
     assert not headlines(publication).is_to_date
 
 
+def test_the_mart_knows_best_whether_its_month_is_over():
+    write_marts("a.duckdb", months=3, columns="*, true as is_complete")
+    assert not headlines(PublicationFactory(location="a.duckdb")).is_to_date
+
+
 def test_losses_are_shown_as_losses_whatever_their_sign():
     write_marts("a.duckdb", columns="* replace (abs(churned_mrr) as churned_mrr)")
     movements = {one.label: one.amount for one in headlines(PublicationFactory(location="a.duckdb")).movements}
