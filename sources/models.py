@@ -133,7 +133,7 @@ class Source(models.Model):
     def work_dir(self) -> Path:
         return Path(settings.DATA_DIR) / "dlt" / self.slug
 
-    def sync_request(self, stream_names: list[str]) -> SyncRequest:
+    def sync_request(self, stream_names: list[str], *, accept_fewer: bool = False) -> SyncRequest:
         """What an engine needs for a sync of these streams ([] for all that are on); resolves secrets."""
         streams = self.streams.enabled()
         if stream_names:
@@ -142,7 +142,7 @@ class Source(models.Model):
             source=self.slug,
             connector=self.connector,
             settings=resolved(self.config, self.secrets, fields_of(self.connector)),
-            streams=tuple(stream.as_request() for stream in streams),
+            streams=tuple(stream.as_request(accept_fewer=accept_fewer) for stream in streams),
             dataset=self.dataset,
             work_dir=self.work_dir,
         )
@@ -196,7 +196,7 @@ class Stream(models.Model):
     def freshness(self) -> timedelta | None:
         return None if self.freshness_minutes is None else timedelta(minutes=self.freshness_minutes)
 
-    def as_request(self) -> Any:
+    def as_request(self, *, accept_fewer: bool = False) -> Any:
         from sources.connectors.base import StreamRequest
         from sources.connectors.base import SyncMode as Mode
 
@@ -205,6 +205,7 @@ class Stream(models.Model):
             sync_mode=Mode(self.sync_mode),
             cursor_field=self.cursor_field,
             primary_key=tuple(self.primary_key),
+            accept_fewer=accept_fewer,
         )
 
 
@@ -216,6 +217,8 @@ class SyncRun(Run):
     streams = models.JSONField(default=list, blank=True)
     scheduled_for = models.DateTimeField(null=True, blank=True, editable=False)
     has_new_data = models.BooleanField(default=False, editable=False)
+    # A person has said that far fewer rows than last time are right; counts for this run only.
+    accept_fewer = models.BooleanField(default=False, editable=False)
     # Its rows are in the warehouse, but no build has taken them further yet.
     awaits_build = models.BooleanField(default=False, editable=False)
 

@@ -34,13 +34,18 @@ def request_sync(
     *,
     streams: list[str] | None = None,
     scheduled_for: datetime | None = None,
+    accept_fewer: bool = False,
     send: bool = True,
 ) -> SyncRun | None:
     """Queue a sync of `source`; None when it has an active run already (that one will bring the news)."""
     try:
         with transaction.atomic():
             run = SyncRun.objects.create(
-                source=source, trigger=trigger, streams=streams or [], scheduled_for=scheduled_for
+                source=source,
+                trigger=trigger,
+                streams=streams or [],
+                scheduled_for=scheduled_for,
+                accept_fewer=accept_fewer,
             )
     except IntegrityError:  # one is active, or this tick of the schedule was answered already
         return None
@@ -60,7 +65,7 @@ def perform(run: SyncRun) -> SyncOutcome | None:
     logger.info("Sync of %s starts (run %s, attempt %s).", run.source.slug, run.pk, attempt.number)
     with secrets_hidden(run.source.secrets.values()):
         try:
-            request = run.source.sync_request(run.streams)
+            request = run.source.sync_request(run.streams, accept_fewer=run.accept_fewer)
             if not request.streams:
                 raise TerminalError(
                     "There is nothing to read: no stream of this source is ticked.",

@@ -21,6 +21,9 @@ class FakeEngine:
     script: list[Any] = field(default_factory=list)
     requests: list[SyncRequest] = field(default_factory=list)
 
+    def warm_up(self) -> None:
+        """Nothing to import."""
+
     def check(self, connector: str, settings: Mapping[str, Any]) -> str:
         return "Connected to the fake."
 

@@ -143,7 +143,13 @@ def page(request: HttpRequest, slug: str) -> HttpResponse:
     source = _get(slug)
     shown, context = _region(request, source)
     may_change = may(request, "sources.change_source")
-    return render(request, "source.html", {**context, "region": shown.html, "may_change": may_change})
+    last = source.runs.first()
+    more = {
+        "region": shown.html,
+        "may_change": may_change,
+        "shrunk": last if last is not None and last.failure_kind == "shrunk" and not last.is_active else None,
+    }
+    return render(request, "source.html", {**context, **more})
 
 
 @require_safe
@@ -162,9 +168,9 @@ def streams(request: HttpRequest, slug: str) -> HttpResponse:
 @require_POST
 @require("sources.change_source")
 def sync(request: HttpRequest, slug: str) -> HttpResponse:
-    """Sync now; an active run is not doubled but shown."""
+    """Sync now; an active run is not doubled but shown. With `accept_fewer` a table may shrink this once."""
     source = _get(slug)
-    run = request_sync(source)
+    run = request_sync(source, accept_fewer="accept_fewer" in request.POST)
     if run is not None:
         messages.success(request, f"A sync of {source.name} is queued.")
         return redirect(run)

@@ -324,3 +324,11 @@ def test_a_secret_from_the_environment_is_hidden_too(source, engine, sent, monke
     run.refresh_from_db()
     assert "[hidden]" in run.failure_detail
     assert "environment-77" not in run.failure_detail + run.attempts.get().failure_detail
+
+
+def test_a_person_may_accept_fewer_rows_for_one_run(source, engine, dbt, sent):
+    pipeline.sync(request_sync(source, accept_fewer=True).pk)
+    pipeline.sync(request_sync(source).pk)
+    first, second = engine.requests
+    assert all(stream.accept_fewer for stream in first.streams)
+    assert not any(stream.accept_fewer for stream in second.streams)

@@ -25,6 +25,7 @@ from django.utils import timezone
 from portal.supervise import die_with_parent
 from quality import soda_runtime
 from sources.connectors import CONNECTORS, get_connector
+from sources.engines import ENGINES, get_engine
 
 logger = logging.getLogger("portal.workers")
 
@@ -32,11 +33,6 @@ logger = logging.getLogger("portal.workers")
 WARM = (
     "duckdb",
     "pyarrow.parquet",
-    "adbc_driver_postgresql.dbapi",
-    "sources.connectors.http",
-    "sources.engines.dlt_engine",
-    "sources.engines.dlt_duckdb",
-    "sources.engines.dlt_store",
     "metrics.dbt_adapter",
     "dbt.cli.main",
     "dbt.task.build",
@@ -50,6 +46,8 @@ BEACON_SECONDS = 20.0
 def warm_up() -> None:
     """Import what is slow to import, without opening a connection or starting a thread of ours."""
     soda_runtime.load_soda()  # first: it keeps Soda's telemetry off
+    for name in ENGINES:
+        get_engine(name).warm_up()
     for name in WARM:
         importlib.import_module(name)
     for name in CONNECTORS:

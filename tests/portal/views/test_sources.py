@@ -140,3 +140,14 @@ def test_the_streams_alone_unfold_on_the_status_page(reader):
     page = text_of(reader.get(reverse("source_streams", args=["stripe"])))
     assert "77,000" in page
     assert "invoice_lines" in page
+
+
+def test_staff_accept_fewer_rows_once(staff):
+    source = make.SourceFactory(slug="stripe")
+    run = make.SyncRunFactory(source=source, failed=True, failure_kind="shrunk")
+    page = text_of(staff.get(reverse("source", args=["stripe"])))
+    assert "Are the fewer rows right?" in page
+    staff.post(reverse("sync_now", args=["stripe"]), {"accept_fewer": "1"})
+    accepted = source.runs.exclude(pk=run.pk).get()
+    assert accepted.accept_fewer
+    assert "Are the fewer rows right?" not in text_of(staff.get(reverse("source", args=["stripe"])))
