@@ -4,12 +4,21 @@ with rates as (
 
 ),
 
-base_rates as (
+dollars as (
 
     select
         cast(rate_date as date) as rate_date,
         lower(cast(currency as {{ dbt.type_string() }})) as currency,
         cast(usd_rate as numeric(18, 8)) as usd_rate
+    from rates
+    where lower(cast(currency as {{ dbt.type_string() }})) <> 'usd'
+
+    union all
+
+    select distinct
+        cast(rate_date as date) as rate_date,
+        'usd' as currency,
+        cast(1 as numeric(18, 8)) as usd_rate
     from rates
 
 ),
@@ -19,7 +28,7 @@ reporting as (
     select
         rate_date,
         usd_rate
-    from base_rates
+    from dollars
     where currency = '{{ var("reporting_currency") }}'
 
 ),
@@ -27,18 +36,12 @@ reporting as (
 converted as (
 
     select
-        base_rates.currency,
-        base_rates.rate_date,
-        {% if var('reporting_currency') == 'usd' -%}
-        base_rates.usd_rate as rate
-        {%- else -%}
-        cast(base_rates.usd_rate / reporting.usd_rate as numeric(18, 8)) as rate
-        {%- endif %}
-    from base_rates
-    {% if var('reporting_currency') != 'usd' -%}
-    inner join reporting on base_rates.rate_date = reporting.rate_date
-    {%- endif %}
-    where base_rates.currency <> '{{ var("reporting_currency") }}'
+        dollars.currency,
+        dollars.rate_date,
+        cast(dollars.usd_rate / reporting.usd_rate as numeric(18, 8)) as rate
+    from dollars
+    inner join reporting on dollars.rate_date = reporting.rate_date
+    where dollars.currency <> '{{ var("reporting_currency") }}'
 
 ),
 

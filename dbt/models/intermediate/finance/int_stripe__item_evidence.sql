@@ -17,7 +17,7 @@ ranked_periods as (
     select
         *,
         row_number() over (
-            partition by item_key, period_start_at order by is_waived, invoiced_at desc, invoice_line_id desc
+            partition by item_key, period_start_at order by is_waived asc, invoiced_at desc, invoice_line_id desc
         ) as place
     from periods
 
@@ -79,10 +79,8 @@ charges as (
             partition by changes.item_key, changes.period_start_at
             order by changes.interval_minor desc, changes.invoiced_at desc, changes.invoice_line_id desc
         ) as charge_place,
-        cast({{ dbt.datediff('changes.period_start_at', 'changes.period_end_at', 'second') }}
-            as {{ dbt.type_float() }})
-        / nullif({{ dbt.datediff('changes.enclosing_start_at', 'changes.enclosing_end_at', 'second') }}, 0)
-            as share_of_period
+        {{ hours_between('changes.period_start_at', 'changes.period_end_at') }} as hours_charged,
+        {{ hours_between('changes.enclosing_start_at', 'changes.enclosing_end_at') }} as hours_of_period
     from changes
     inner join change_balances
         on
@@ -97,6 +95,16 @@ charges as (
 
 ),
 
+dated_charges as (
+
+    select
+        *,
+        hours_charged / nullif(hours_of_period, 0) as share_of_period
+    from charges
+    where charge_place = 1
+
+),
+
 valued_charges as (
 
     select
@@ -104,8 +112,7 @@ valued_charges as (
         -- A tiered price has no unit amount: the part that was charged is stretched to the whole period.
         coalesce(interval_minor, cast(round(amount_minor / nullif(share_of_period, 0)) as {{ dbt.type_bigint() }}), 0)
             as full_minor
-    from charges
-    where charge_place = 1
+    from dated_charges
 
 ),
 

@@ -70,9 +70,8 @@ situated as (
         case when subscriptions.subscription_id is null then 0 else 1 end as is_known,
         case when items.subscription_item_id is null then 0 else 1 end as is_present,
         case
-            when subscriptions.ended_at is null
-                and (subscriptions.pause_behavior is not null or subscriptions.status = 'paused')
-                then 1
+            when subscriptions.ended_at is not null then 0
+            when subscriptions.pause_behavior is not null or subscriptions.status = 'paused' then 1
             else 0
         end as is_paused,
         subscriptions.ended_at,

@@ -48,7 +48,7 @@ recurring as (
 
 ),
 
-judged as (
+situated as (
 
     select
         recurring.*,
@@ -56,37 +56,44 @@ judged as (
         coalesce(discounts.counted_share, 1) as counted_share,
         discounts.counted_percent_off,
         discounts.counted_amount_off_minor,
+        invoices.status,
+        recurring.amount_minor - recurring.discount_minor as charged_minor,
         -- Tax is inside the amounts when the invoice's total has nothing on top of them.
         case
-            when
-                recurring.tax_minor > 0
-                and recurring.amount_minor > recurring.discount_minor
-                and invoices.total_minor = invoices.subtotal_minor - coalesce(invoice_discounts.discount_minor, 0)
-                then 1 - cast(recurring.tax_minor as {{ dbt.type_float() }})
-                    / (recurring.amount_minor - recurring.discount_minor)
-            else 1
-        end as share_without_tax,
-        -- A period nobody was asked to pay for: its invoice was dropped as soon as it was made (that is how Stripe
-        -- pauses collection), or it was left a draft.
-        case
-            when recurring.is_change then 0
-            when invoices.status in ('void', 'uncollectible')
-                and coalesce(invoices.voided_at, invoices.marked_uncollectible_at, invoices.created_at)
-                <= {{ days_after('invoices.created_at', 1) }}
-                then 1
-            when invoices.status = 'draft'
-                and (
-                    subscriptions.pause_behavior is not null
-                    or {{ as_of() }} > {{ days_after('invoices.created_at', 3) }}
-                )
-                then 1
+            when invoices.total_minor = invoices.subtotal_minor - coalesce(invoice_discounts.discount_minor, 0)
+                then coalesce(recurring.tax_minor, 0)
             else 0
-        end as is_waived
+        end as contained_tax_minor,
+        subscriptions.pause_behavior,
+        coalesce(invoices.voided_at, invoices.marked_uncollectible_at, invoices.created_at) as dropped_at,
+        {{ days_after('invoices.created_at', 1) }} as a_day_later,
+        {{ days_after('invoices.created_at', 3) }} as three_days_later
     from recurring
     inner join invoices on recurring.invoice_id = invoices.invoice_id
     left join invoice_discounts on recurring.invoice_id = invoice_discounts.invoice_id
     left join subscriptions on recurring.subscription_id = subscriptions.subscription_id
     left join discounts on recurring.invoice_line_id = discounts.invoice_line_id
+
+),
+
+judged as (
+
+    select
+        *,
+        case
+            when contained_tax_minor > 0 and charged_minor > 0
+                then 1 - cast(contained_tax_minor as {{ dbt.type_float() }}) / charged_minor
+            else 1
+        end as share_without_tax,
+        -- A period nobody was asked to pay for: its invoice was dropped as soon as it was made (that is how Stripe
+        -- pauses collection), or it was left a draft.
+        case
+            when is_change then 0
+            when status in ('void', 'uncollectible') and dropped_at <= a_day_later then 1
+            when status = 'draft' and (pause_behavior is not null or {{ as_of() }} > three_days_later) then 1
+            else 0
+        end as is_waived
+    from situated
 
 ),
 
