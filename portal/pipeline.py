@@ -228,7 +228,8 @@ def publish(pk: int) -> list[Step]:
                 # The new version is complete before its location is written; a reader sees the old or the new.
                 location = warehouse.publish(f"{pk:08d}")
                 Publication.objects.succeed(pk, outcome=Publication.Outcome.PUBLISHED, location=location)
-                incidents.resolve("publication", "A newer version was published.")
+                for trouble in ("publication", "lost:build", "lost:scan", "lost:publication"):
+                    incidents.resolve(trouble, "A newer version was published.")
                 _discard_old()
     except Exception as error:  # whatever it was, it must reach the row
         failure = as_portal_error(error)

@@ -43,7 +43,7 @@ def sweep(now: datetime) -> list[Step]:
     Beacon.objects.update_or_create(name="beat", defaults={"seen_at": now})
     steps: list[Step] = []
     for model, task in STAGES.items():
-        recover_lost(model, now)
+        steps += [Step(task, pk) for pk in recover_lost(model, now)]
         waiting = model.objects.due(now).filter(queued_at__lte=now - RESEND_AFTER).values_list("pk", flat=True)
         steps += [Step(task, pk) for pk in waiting]
     for source in Source.objects.scheduled():
@@ -57,11 +57,16 @@ def sweep(now: datetime) -> list[Step]:
     return [*steps, MAIL]
 
 
-def recover_lost(model: Any, now: datetime) -> None:
-    """Queue lost runs of `model` again; a run that keeps losing its workers fails, and a person is told."""
+def recover_lost(model: Any, now: datetime) -> list[int]:
+    """Queue lost runs of `model` again; a run that keeps losing its workers fails, and a person is told.
+
+    Returns the primary keys of the runs that are queued again.
+    """
+    recovered = []
     for run in model.objects.lost(now):
         if run.claims < settings.RUN_MAX_CLAIMS:
-            _put_back(model, run.pk)
+            if _put_back(model, run.pk):
+                recovered.append(run.pk)
             continue
         error = TransientError(
             f"The workers that took this on vanished {run.claims} times; it is not tried again by itself.",
@@ -72,6 +77,7 @@ def recover_lost(model: Any, now: datetime) -> None:
             continue
         run.refresh_from_db()
         if isinstance(run, SyncRun):
+            syncs.mark_lost(run)
             pipeline.report_failed_sync(run)
         elif not isinstance(run, Probe):
             incidents.report(
@@ -83,10 +89,13 @@ def recover_lost(model: Any, now: datetime) -> None:
                 affected=["Nothing new is published; pages keep the last good data."],
             )
 
+    return recovered
 
-def _put_back(model: Any, pk: int) -> None:
+
+def _put_back(model: Any, pk: int) -> bool:
     try:
         with transaction.atomic():
-            model.objects.put_back(pk)
+            return bool(model.objects.put_back(pk))
     except IntegrityError:  # another build waits already; it covers what this one would have done
         model.objects.abandon(pk)
+        return False

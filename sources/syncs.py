@@ -113,13 +113,7 @@ class _Progress:
 def _begin(run: SyncRun) -> Attempt:
     with transaction.atomic():
         # An attempt that still says "running" belonged to a worker that vanished: only one may claim a run.
-        run.attempts.filter(status=Attempt.Status.RUNNING).update(
-            status=Attempt.Status.LOST,
-            finished_at=timezone.now(),
-            is_transient=True,
-            failure_kind="lost",
-            failure_sentence="The worker that made this attempt vanished before it was done.",
-        )
+        mark_lost(run)
         number = run.attempts.count() + 1
         return Attempt.objects.create(run=run, number=number, started_at=timezone.now())
 
@@ -134,6 +128,17 @@ def _succeeded(run: SyncRun, attempt: Attempt, outcome: SyncOutcome) -> None:
             status=Attempt.Status.SUCCEEDED, finished_at=now, rows=outcome.rows
         )
         SyncRun.objects.succeed(run.pk, has_new_data=is_new, awaits_build=is_new)
+
+
+def mark_lost(run: SyncRun) -> None:
+    """Say of the attempt that is still "running" that its worker vanished."""
+    run.attempts.filter(status=Attempt.Status.RUNNING).update(
+        status=Attempt.Status.LOST,
+        finished_at=timezone.now(),
+        is_transient=True,
+        failure_kind="lost",
+        failure_sentence="The worker that made this attempt vanished before it was done.",
+    )
 
 
 def has_lost_attempts(run: SyncRun) -> bool:

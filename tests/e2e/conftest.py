@@ -160,6 +160,7 @@ def portal(tmp_path_factory: pytest.TempPathFactory, company: Sandbox, mailbox: 
         "DEMO": "true",
         "DJANGO_SETTINGS_MODULE": "portal.settings",
         "EMAIL_URL": mailbox.url,
+        "LOG_LEVEL": "INFO",
         "RETRY_DELAYS": "0.2,0.2",
         "RUN_HEARTBEAT_SECONDS": "0.5",
         "RUN_LOST_AFTER_SECONDS": "4",
