@@ -43,32 +43,36 @@ def build(request: BuildRequest) -> BuildOutcome:
     if not selection.is_empty:
         # Gone until this build is known to be good: after a failure everything is built.
         (location.work_dir / STATE_FILE).unlink(missing_ok=True)
-        command = _command(selection, variables)
-        unchanged_views = _views_below(selection, manifest) if selection.select else []
-        if unchanged_views:
-            # Their SQL is what it was, so they already show the new rows; their tests still run.
-            command += ["--indirect-selection", "empty", "--exclude", *selection.exclude, "config.materialized:view"]
-        elif selection.exclude:
-            command += ["--exclude", *selection.exclude]
+        is_fresh_start = request.full_refresh or not is_familiar
+        command = _command(selection, variables, with_definitions=is_fresh_start)
         # A seed keeps the column types of its first load, an incremental model its rows: new SQL begins again.
         if request.full_refresh or before.get("files") != state["files"]:
             command.append("--full-refresh")
         _run(command, location, manifest, outcome)
-        outcome.touched = sorted({*outcome.touched, *unchanged_views})
+        if not is_fresh_start:
+            outcome.touched = sorted({*outcome.touched, *_views_below(selection, manifest)})
         if outcome.error is None and not any(node.is_bad for node in outcome.nodes):
             (location.work_dir / STATE_FILE).write_text(json.dumps(state))
     outcome.seconds = time.perf_counter() - started
     return outcome
 
 
-def _command(selection: Selection, variables: Mapping[str, Any]) -> list[str]:
+def _command(selection: Selection, variables: Mapping[str, Any], *, with_definitions: bool) -> list[str]:
+    """dbt's arguments. `with_definitions`: also what depends on the project's files alone, views and seeds.
+
+    When these files are what they were, a view already shows the new rows, and a seed has none; their tests run.
+    """
     values = {**variables, "missing_tables": list(selection.missing_optional)}
     command = ["build", "--no-write-json", "--vars", json.dumps(values)]
     for kind in ("unit_test", "exposure"):
         command += ["--exclude-resource-type", kind]
     if selection.select:
         command += ["--select", *selection.select]
-    return command
+    exclude = list(selection.exclude)
+    if not with_definitions:
+        command += ["--indirect-selection", "empty"]
+        exclude += ["config.materialized:view", "resource_type:seed"]
+    return [*command, "--exclude", *exclude] if exclude else command
 
 
 def _run(command: list[str], location: dbt_project.Location, manifest: Manifest, outcome: BuildOutcome) -> None:
@@ -109,11 +113,10 @@ def _marts(manifest: Manifest) -> list[Mart]:
 
 
 def _views_below(selection: Selection, manifest: Manifest) -> list[str]:
-    """The views that show what changed."""
-    changed, gone = (
-        [source.unique_id for source in _sources(manifest) if f"source:{source.table}+" in selectors]
-        for selectors in (selection.select, selection.exclude)
-    )
+    """The views that show what changed (everything, when nothing is selected)."""
+    tables = {f"source:{source.table}+": source.unique_id for source in _sources(manifest)}
+    changed = [tables[selector] for selector in selection.select] or list(tables.values())
+    gone = [tables[selector] for selector in selection.exclude]
     reached = descendants(changed, manifest.child_map) - descendants(gone, manifest.child_map)
     return sorted(
         f"{node.schema}.{node.alias}"

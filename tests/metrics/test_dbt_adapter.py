@@ -116,6 +116,13 @@ def test_everything_is_built_in_a_file_that_was_made_anew(warehouse: Warehouse, 
     assert outcome.models == 36
 
 
+def test_building_everything_again_leaves_views_and_seeds_as_they_are(warehouse: Warehouse) -> None:
+    first, again = warehouse.build(), warehouse.build()
+    assert (again.models, again.tests) == (17, first.tests)
+    assert again.touched == [name for name in first.touched if not name.startswith("seeds.")]
+    assert warehouse.build(full_refresh=True).models == 36
+
+
 def test_a_change_that_no_dbt_model_reads_builds_nothing(warehouse: Warehouse) -> None:
     warehouse.build()
     outcome = warehouse.build("raw_crm.deals")
@@ -266,7 +273,7 @@ def test_a_daemonic_child_builds_after_a_fork(warehouse: Warehouse) -> None:
     answers = context.Queue()
     child = context.Process(target=_build_in_child, args=(warehouse.request(), answers), daemon=True)
     child.start()
-    assert answers.get(timeout=300) == (36, [], True)
+    assert answers.get(timeout=300) == (17, [], True)
     child.join(timeout=60)
     assert child.exitcode == 0
 
