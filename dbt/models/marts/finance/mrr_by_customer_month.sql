@@ -26,17 +26,33 @@ first_months as (
 
 ),
 
+lifetimes as (
+
+    select
+        customer_id,
+        first_month,
+        {{ dbt.datediff('first_month', local_date(as_of()), 'month') }} as months
+    from first_months
+
+),
+
+started_months as (
+
+    select
+        lifetimes.customer_id,
+        cast({{ dbt.dateadd('month', 'numbers.number', 'lifetimes.first_month') }} as date) as month_start
+    from lifetimes
+    inner join numbers on lifetimes.months >= numbers.number
+
+),
+
 customer_months as (
 
     select
-        first_months.customer_id,
-        cast({{ dbt.dateadd('month', 'numbers.number', 'first_months.first_month') }} as date) as month_start,
-        cast({{ dbt.dateadd('month', 'numbers.number + 1', 'first_months.first_month') }} as date) as next_month_start
-    from first_months
-    cross join numbers
-    where
-        cast({{ dbt.dateadd('month', 'numbers.number', 'first_months.first_month') }} as date)
-        <= {{ local_date(as_of()) }}
+        customer_id,
+        month_start,
+        cast({{ dbt.dateadd('month', 1, 'month_start') }} as date) as next_month_start
+    from started_months
 
 ),
 
