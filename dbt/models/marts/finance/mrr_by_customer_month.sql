@@ -31,7 +31,7 @@ lifetimes as (
     select
         customer_id,
         first_month,
-        {{ dbt.datediff('first_month', local_date(as_of()), 'month') }} as months
+        {{ dbt.datediff('first_month', local_date(as_of()), 'month') }} as months  -- noqa: LT05
     from first_months
 
 ),
