@@ -190,18 +190,20 @@ def _soda_files(folder: Path) -> dict[str, Path]:
     """The portal's checks as plain SodaCL, a file a schema; those that need Soda Cloud for history are left out."""
     from quality.models import Check
 
+    by_schema: dict[str, dict[str, list[str]]] = {}
+    for check in Check.objects.enabled():
+        if "anomaly" in check.definition:
+            continue
+        schema, _, table = check.dataset.partition(".")
+        first, *rest = check.definition.strip().removeprefix("- ").splitlines()
+        item = [f"  - {first}", *(f"    {line}" for line in rest)]
+        by_schema.setdefault(schema, {}).setdefault(table, []).extend(item)
     files: dict[str, Path] = {}
-    for schema in sorted({check.dataset.partition(".")[0] for check in Check.objects.enabled()}):
-        lines = []
-        for check in Check.objects.enabled().filter(dataset__startswith=f"{schema}."):
-            if "anomaly" in check.definition:
-                continue
-            table = check.dataset.partition(".")[2]
-            body = check.definition.strip().removeprefix("- ")
-            first, *rest = body.splitlines()
-            lines += [f"checks for {table}:", f"  - {first}", *(f"    {line}" for line in rest)]
+    for schema, tables in by_schema.items():
         files[schema] = folder / f"{schema}.yml"
-        files[schema].write_text("\n".join(lines) + "\n")
+        files[schema].write_text(
+            "\n".join("\n".join([f"checks for {table}:", *items]) for table, items in tables.items()) + "\n"
+        )
     return files
 
 

@@ -21,6 +21,16 @@ connector = get_connector(slug)
 specs = {spec.name: spec for spec in connector.discover(settings)}
 
 
+def hints_of(name):
+    """Key and columns: a column that is null in every row would not be made otherwise, and the SQL asks for it."""
+    return dlt.mark.make_hints(
+        table_name=name,
+        write_disposition="merge",
+        primary_key=list(specs[name].primary_key) or None,
+        columns={column.name: {"data_type": column.type} for column in specs[name].columns},
+    )
+
+
 @dlt.source(name=slug)
 def source():
     for spec in specs.values():
@@ -30,18 +40,16 @@ def source():
 
         @dlt.resource(name=spec.name, selected=True)
         def rows(spec=spec, along=along):
+            described = set()
             cursor = next(iter(spec.cursor_fields), "")
             request = StreamRequest(spec.name, SyncMode.INCREMENTAL, cursor, spec.primary_key, along=along)
             for page in connector.read(settings, request, None):
                 name = page.stream or spec.name
-                hints = dlt.mark.make_hints(
-                    table_name=name, write_disposition="merge", primary_key=list(specs[name].primary_key) or None
-                )
-                if isinstance(page.rows, list):
-                    for row in page.rows:
-                        yield dlt.mark.with_hints(row, hints, create_table_variant=True)
+                if name in described:
+                    yield dlt.mark.with_table_name(page.rows, name)
                 else:
-                    yield dlt.mark.with_hints(page.rows, hints, create_table_variant=True)
+                    described.add(name)
+                    yield dlt.mark.with_hints(page.rows, hints_of(name), create_table_variant=True)
 
         yield rows
 
