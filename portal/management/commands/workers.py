@@ -22,6 +22,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connections
 from django.utils import timezone
 
+from portal.celery import app
 from portal.supervise import die_with_parent
 from quality import soda_runtime
 from sources.connectors import CONNECTORS, get_connector
@@ -39,6 +40,17 @@ WARM = (
     "dbt.adapters.duckdb",
     "quality.soda_adapter",
     "soda.data_sources.duckdb_data_source",
+    # and what each Celery process would import for itself after the fork
+    "celery.apps.beat",
+    "celery.apps.worker",
+    "celery.bin.beat",
+    "celery.bin.worker",
+    "celery.concurrency.prefork",
+    "celery.concurrency.thread",
+    "celery.fixups.django",
+    "celery.worker.consumer",
+    "django_celery_beat.schedulers",
+    "kombu.transport.redis",
 )
 BEACON_SECONDS = 20.0
 
@@ -52,12 +64,12 @@ def warm_up() -> None:
         importlib.import_module(name)
     for name in CONNECTORS:
         get_connector(name)
+    app.loader.import_default_modules()
+    app.finalize()
 
 
 def _worker(name: str, *options: str) -> Callable[[], None]:
     def run() -> None:
-        from portal.celery import app
-
         app.worker_main(
             [
                 "worker",
@@ -78,8 +90,6 @@ def _worker(name: str, *options: str) -> Callable[[], None]:
 
 
 def _beat() -> None:
-    from portal.celery import app
-
     app.start(["beat", "-l", "info", "--pidfile="])
 
 
