@@ -23,7 +23,7 @@ CHECK_FILES = ("stripe_checks.yaml", "product_checks.yaml")
 
 # slug: (name, schedule, promised freshness in minutes)
 SOURCES: dict[str, tuple[str, str, int]] = {
-    "stripe": ("Stripe (billing)", "*/15 * * * *", 120),
+    "stripe": ("Stripe (billing)", "*/15 * * * *", 60),
     "github": ("GitHub (engineering)", "*/30 * * * *", 180),
     "postgres": ("Product database", "*/5 * * * *", 15),
 }

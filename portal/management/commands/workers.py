@@ -14,14 +14,17 @@ import logging
 import os
 import signal
 import time
+import warnings
 from collections.abc import Callable
 from typing import Any
 
+from celery.platforms import SecurityWarning
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connections
 from django.utils import timezone
 
+from portal import dispatch
 from portal.celery import app
 from portal.supervise import die_with_parent
 from quality import soda_runtime
@@ -112,6 +115,8 @@ class Command(BaseCommand):
         # Numeric libraries start threads when they are imported; a fork does not take them along.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         os.environ.setdefault("OMP_NUM_THREADS", "1")
+        # Celery's warning is about pickled messages; ours are JSON.
+        warnings.filterwarnings("ignore", category=SecurityWarning)
         warm_up()
         connections.close_all()
         gc.collect()
@@ -123,6 +128,7 @@ class Command(BaseCommand):
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, self._stop)
         logger.info("Workers are ready: %s.", ", ".join(groups()))
+        dispatch.send("sweep")  # at once: what the last stop left behind should not wait for the first minute
         self._watch()
 
     def _fork(self, name: str) -> None:
