@@ -32,7 +32,7 @@ format: env  ## Put the code in order
 	@$(BIN)/ruff check -q --fix . && $(BIN)/ruff format -q .
 
 bench: env  ## The ratios that README speaks of
-	@$(BIN)/python -m bench.pipeline && $(BIN)/python -m bench.pages
+	@$(BIN)/python -m bench.pipeline && $(BIN)/python -m bench.pages && $(BIN)/python -m bench.idle
 
 dbt: env  ## dbt on the demo's warehouse: make dbt ARGS="build --select mrr_events"
 	@$(DEMO) $(RUN) dbt -- $(ARGS)
