@@ -19,11 +19,11 @@ demo-reset: $(VENV)/.runtime  ## Forget the demo's data and begin again
 
 test: env chromium  ## Lint, types and every test
 	@bin/check
-	@$(BIN)/pytest -q -n 2 --dist loadgroup
+	@$(BIN)/pytest -q -n 2 --dist loadfile
 
 test-fast: env  ## Lint, types and the tests that need no real parts
 	@bin/check
-	@$(BIN)/pytest -q -n 2 --dist loadgroup -m "not slow"
+	@$(BIN)/pytest -q -n 2 --dist loadfile -m "not slow"
 
 lint: env  ## Style, types, layers, templates, SQL, migrations
 	@bin/check

@@ -45,6 +45,23 @@ class Portal:
     env: dict[str, str]
     children: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
+    @classmethod
+    def in_directory(cls, data_dir: Path, mail_url: str) -> Portal:
+        env = {
+            **{name: value for name, value in os.environ.items() if name not in {"DATABASE_URL", "WAREHOUSE_URL"}},
+            "DATA_DIR": str(data_dir),
+            "DLT_DATA_DIR": str(data_dir / "dlt"),
+            "DEMO": "true",
+            "DJANGO_SETTINGS_MODULE": "portal.settings",
+            "EMAIL_URL": mail_url,
+            "LOG_LEVEL": "INFO",
+            "RETRY_DELAYS": "0.2,0.2",
+            "RUN_HEARTBEAT_SECONDS": "0.5",
+            "RUN_LOST_AFTER_SECONDS": "4",
+            "SWEEP_SECONDS": "2",
+        }
+        return cls(data_dir, env)
+
     def manage(self, *arguments: str, **more_env: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "manage.py", *arguments],
@@ -113,15 +130,19 @@ class Portal:
                     child.wait()
 
 
+def free_port() -> int:
+    """One that nobody listens on now, on 127.0.0.1."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 class Mailbox:
     """A real SMTP server that keeps what it is given."""
 
     def __init__(self) -> None:
         self.messages: list[EmailMessage] = []
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        self.controller = Controller(self, hostname="127.0.0.1", port=port)
+        self.controller = Controller(self, hostname="127.0.0.1", port=free_port())
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
         self.messages.append(email.message_from_bytes(envelope.content, policy=default_policy))
@@ -153,20 +174,7 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 def portal(tmp_path_factory: pytest.TempPathFactory, company: Sandbox, mailbox: Mailbox) -> Iterator[Portal]:
     """A portal with the three demo sources and their checks; nothing synced yet."""
     data_dir = tmp_path_factory.mktemp("portal")
-    env = {
-        **{name: value for name, value in os.environ.items() if name not in {"DATABASE_URL", "WAREHOUSE_URL"}},
-        "DATA_DIR": str(data_dir),
-        "DLT_DATA_DIR": str(data_dir / "dlt"),
-        "DEMO": "true",
-        "DJANGO_SETTINGS_MODULE": "portal.settings",
-        "EMAIL_URL": mailbox.url,
-        "LOG_LEVEL": "INFO",
-        "RETRY_DELAYS": "0.2,0.2",
-        "RUN_HEARTBEAT_SECONDS": "0.5",
-        "RUN_LOST_AFTER_SECONDS": "4",
-        "SWEEP_SECONDS": "2",
-    }
-    portal = Portal(data_dir, env)
+    portal = Portal.in_directory(data_dir, mailbox.url)
     portal.must("migrate", "-v", "0")
     endpoints = data_dir / "endpoints.json"
     endpoints.write_text(json.dumps(company.endpoints()))

