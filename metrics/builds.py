@@ -14,6 +14,7 @@ from django.db import IntegrityError, transaction
 from django.utils.module_loading import import_string
 
 from metrics.dbt_types import BuildOutcome, BuildRequest
+from metrics.manifest import read_manifest
 from metrics.models import Build, BuildNode
 from portal.failures import as_portal_error
 from portal.runs import RunStatus, Trigger, heartbeat
@@ -82,12 +83,29 @@ def perform(build: Build) -> BuildOutcome | None:
     return outcome
 
 
+def marts_fed_by(dataset: str) -> list[str]:
+    """The marts that are computed from a raw dataset ("raw_stripe"), as far as the last build could tell."""
+    build = Build.objects.exclude(feeds={}).order_by("-pk").first()
+    return list(build.feeds.get(dataset, [])) if build else []
+
+
+def _feeds() -> dict[str, list[str]]:
+    project = read_manifest(Path(settings.DATA_DIR) / "dbt" / "target" / "manifest.json")
+    feeds: dict[str, set[str]] = {}
+    for relation, dataset in project.datasets.items():
+        if dataset.kind == "source":
+            marts = {name for name in project.downstream(relation) if name.startswith("mart_")}
+            feeds.setdefault(relation.partition(".")[0], set()).update(marts)
+    return {raw: sorted(marts) for raw, marts in feeds.items()}
+
+
 def _write(
     build: Build, changed: list[str], raw_touched: list[str], syncs: list[SyncRun], outcome: BuildOutcome
 ) -> None:
     values = {
         "changed": changed,
         "touched": sorted({*raw_touched, *outcome.touched}),
+        "feeds": _feeds(),
         "left_out": list(outcome.left_out),
         "models_built": outcome.models,
         "tests_run": outcome.tests,

@@ -18,6 +18,8 @@ class Build(Run):
     changed = models.JSONField(default=list)
     # "schema.table" of what was built, with the raw tables that fed it: what the scan looks at.
     touched = models.JSONField(default=list)
+    # Raw dataset → the marts that are computed from it, by the dbt project as it was: {"raw_stripe": ["mart_…"]}.
+    feeds = models.JSONField(default=dict)
     # In words: what was left out and why ("pull_requests: no GitHub source").
     left_out = models.JSONField(default=list)
     models_built = models.PositiveIntegerField(default=0)

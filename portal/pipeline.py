@@ -99,9 +99,8 @@ def _sync_fingerprint(run: SyncRun) -> str:
 
 
 def _downstream_of(dataset: str) -> list[str]:
-    """In words, which marts were built from this raw dataset the last time."""
-    build = Build.objects.filter(status=RunStatus.SUCCEEDED, syncs__source__slug=dataset.removeprefix("raw_")).first()
-    marts = [table for table in (build.touched if build else []) if table.startswith("mart_")]
+    """In words, which marts are computed from this raw dataset."""
+    marts = builds.marts_fed_by(dataset)
     return [f"Built from it: {', '.join(marts)}."] if marts else []
 
 

@@ -179,6 +179,7 @@ def published(
         syncs=[run],
         changed=[f"{run.source.dataset}.invoices"],
         touched=[f"{run.source.dataset}.invoices", "mart_finance.mrr_events", "mart_finance.mrr_monthly"],
+        feeds={run.source.dataset: ["mart_finance.mrr_events", "mart_finance.mrr_monthly"]},
         left_out=["pull_requests: no source called github has been synced"],
         started_at=ended - timedelta(seconds=4),
         finished_at=ended - timedelta(seconds=2),

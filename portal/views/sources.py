@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from metrics.models import Build
+from metrics.builds import marts_fed_by
 from portal.overview import StreamRow
 from portal.runs import RunStatus
 from portal.views.access import may, require
@@ -87,17 +87,6 @@ def _shared_trouble(rows: list[StreamRow]) -> str:
     return sentences.pop() if len(sentences) == 1 else ""
 
 
-def _downstream(source: Source) -> list[str]:
-    """The marts that the last good build with news of this source touched; [] when none is known."""
-    build = (
-        Build.objects.filter(status=RunStatus.SUCCEEDED, syncs__source=source)
-        .exclude(touched=[])
-        .order_by("-pk")
-        .first()
-    )
-    return [name for name in (build.touched if build else []) if name.startswith("mart_")]
-
-
 def _region(request: HttpRequest, source: Source) -> tuple[Region, dict[str, Any]]:
     now = timezone.now()
     chosen = request.GET.get("runs", "all")
@@ -120,7 +109,7 @@ def _region(request: HttpRequest, source: Source) -> tuple[Region, dict[str, Any
         "filters": FILTERS,
         "chosen": chosen,
         "incidents": Incident.objects.filter(source=source).order_by("-opened_at")[:INCIDENTS_SHOWN],
-        "downstream": _downstream(source),
+        "downstream": marts_fed_by(source.dataset),
     }
     shown = region(
         request,

@@ -112,6 +112,8 @@ def test_a_wrong_token_is_one_incident_one_mail_and_a_sentence(first, portal, co
     html = mail.get_body(("html",)).get_content()
     assert report["syncs"][0]["sentence"][:30] in text.replace("\n", " ")
     assert "/incidents/" in text
+    assert "mart_finance.mrr_monthly" in text, "what is built from it"
+    assert "pull_requests" not in text, "and nothing else"
     assert "/incidents/" in html
     assert "wrongwrong" not in text + html
 
