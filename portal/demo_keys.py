@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import tempfile
 from pathlib import Path
 
 from cryptography.fernet import Fernet
@@ -22,8 +23,8 @@ def demo_keys(data_dir: Path) -> dict[str, str]:
     path = data_dir / "demo-keys.json"
     if not path.exists():
         data_dir.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f".{path.name}.{os.getpid()}")
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=data_dir)  # its owner's only
+        draft = Path(name)
         with os.fdopen(descriptor, "w") as file:
             json.dump(fresh_keys(), file)
         try:
