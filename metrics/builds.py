@@ -69,7 +69,7 @@ def perform(build: Build) -> BuildOutcome | None:
                     changed=tuple(changed),
                     raw_tables=frozenset(raw_tables),
                     warehouse_url=settings.WAREHOUSE_URL,
-                    work_dir=Path(settings.DATA_DIR) / "dbt",
+                    work_dir=_work_dir(),
                     vars=settings.DBT_VARS,
                 )
             )
@@ -89,8 +89,12 @@ def marts_fed_by(dataset: str) -> list[str]:
     return list(build.feeds.get(dataset, [])) if build else []
 
 
+def _work_dir() -> Path:
+    return Path(settings.DATA_DIR) / "dbt"
+
+
 def _feeds() -> dict[str, list[str]]:
-    project = read_manifest(Path(settings.DATA_DIR) / "dbt" / "target" / "manifest.json")
+    project = read_manifest(_work_dir() / "target" / "manifest.json")
     feeds: dict[str, set[str]] = {}
     for relation, dataset in project.datasets.items():
         if dataset.kind == "source":

@@ -26,6 +26,10 @@ class BuildRequest:
     full_refresh: bool = False
 
 
+# dbt's words for a dbt model that could not be built and for a test that does not hold.
+BAD_STATUSES = ("error", "fail", "runtime error")
+
+
 @dataclass(frozen=True)
 class NodeOutcome:
     """One dbt model, seed, snapshot or test. `status` is dbt's: success, error, skipped, pass, fail, warn."""
@@ -41,7 +45,7 @@ class NodeOutcome:
 
     @property
     def is_bad(self) -> bool:
-        return self.status in {"error", "fail", "runtime error"}
+        return self.status in BAD_STATUSES
 
 
 @dataclass

@@ -22,6 +22,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from metrics import builds
+from metrics.dbt_types import BAD_STATUSES
 from metrics.models import Build, BuildNode
 from portal.failures import PortalError, as_portal_error
 from portal.models import Publication
@@ -31,8 +32,6 @@ from quality import incidents, scans
 from quality.models import Incident, Scan
 from sources import probes, syncs
 from sources.models import Probe, SyncRun
-
-BAD_NODE = ("error", "fail", "runtime error")
 
 
 @dataclass(frozen=True)
@@ -143,7 +142,7 @@ def _unscanned(build_row: Build) -> list[str]:
 
 def _report_build(row: Build) -> None:
     """One incident for a build that broke off, one for each dbt test that fails; those that hold again are resolved."""
-    bad = list(row.nodes.filter(status__in=BAD_NODE))
+    bad = list(row.nodes.filter(status__in=BAD_STATUSES))
     bad_tests = [node for node in bad if node.resource_type == "test"]
     if row.status == RunStatus.FAILED:
         incidents.report(
@@ -243,7 +242,7 @@ def reasons_to_hold(row: Publication) -> list[str]:
     """Every reason not to publish, as sentences; [] opens the gate."""
     if row.build.status != RunStatus.SUCCEEDED:
         return [row.build.failure_sentence or "The metrics could not be built."]
-    reasons = [_test_sentence(node) for node in row.build.nodes.filter(resource_type="test", status__in=BAD_NODE)]
+    reasons = [_test_sentence(node) for node in row.build.nodes.filter(resource_type="test", status__in=BAD_STATUSES)]
     if row.scan is None or row.scan.status != RunStatus.SUCCEEDED:
         reasons.append("The checks could not be run, so nobody knows whether the data is right.")
     newer = Build.objects.filter(pk__gt=row.build_id, started_at__isnull=False).order_by("-pk").first()

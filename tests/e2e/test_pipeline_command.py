@@ -8,7 +8,7 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
-QUESTION = Path(__file__).resolve().parents[2] / "sandbox" / "files" / "mrr_waterfall.sql"
+QUESTION = Path(__file__).resolve().parents[1] / "fixtures" / "brief" / "mrr_waterfall.sql"
 
 
 @pytest.fixture(scope="module")
