@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RUN := $(BIN)/python manage.py
 DEMO := DEMO=true
 
-.PHONY: help demo demo-reset test test-fast lint format bench dbt env chromium clean
+.PHONY: help demo demo-reset test test-fast recordings lint format bench dbt env chromium clean
 
 help:  ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -24,6 +24,9 @@ test: env chromium  ## Lint, types and every test
 test-fast: env  ## Lint, types and the tests that need no real parts
 	@bin/check
 	@$(BIN)/pytest -q -n 2 --dist loadfile -m "not slow"
+
+recordings: env  ## The table of recorded answers and whether we read them right
+	@$(BIN)/pytest -q -n 2 -m recording --recordings
 
 lint: env  ## Style, types, layers, templates, SQL, migrations
 	@bin/check

@@ -7,11 +7,19 @@ import os
 import secrets
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 DEFAULT_SEED = 42
+#: How each key and password looks; drawn once a world.
+SECRETS: dict[str, Callable[[], str]] = {
+    "stripe": lambda: f"sk_test_{secrets.token_hex(16)}",
+    "github": lambda: f"ghp_{secrets.token_hex(18)}",
+    "postgres": lambda: secrets.token_urlsafe(18),
+    "postgres_portal": lambda: secrets.token_urlsafe(18),
+}
 _FILE = "world.json"
 
 
@@ -60,12 +68,8 @@ def open_world(
         moment = int(time.time()) if now is None else now
         world = World(DEFAULT_SEED if seed is None else seed, 1.0 if scale is None else scale, moment)
         world.frozen_at = moment if freeze or now is not None else None
-        world.secrets = {
-            "stripe": f"sk_test_{secrets.token_hex(16)}",
-            "github": f"ghp_{secrets.token_hex(18)}",
-            "postgres": secrets.token_urlsafe(18),
-            "postgres_portal": secrets.token_urlsafe(18),
-        }
+    for name, draw in SECRETS.items():  # a world that is older than a door gets its key now
+        world.secrets.setdefault(name, draw())
     save_world(data_dir, world)
     return world
 

@@ -21,7 +21,6 @@ from sandbox.company import Company
 from sandbox.doors.base import Door, reply
 from sandbox.doors.github import GithubDoor
 from sandbox.doors.stripe import StripeDoor
-from sandbox.engineering import ORGANIZATION
 from sandbox.postgres import ProductDatabase
 
 logger = logging.getLogger(__name__)
@@ -39,6 +38,7 @@ class Sandbox:
         self._world = world
         self.stripe = StripeDoor(company, world.secrets["stripe"])
         self.github = GithubDoor(company, world.secrets["github"])
+        self.doors: list[Door] = [self.stripe, self.github]
         #: The product database, or None when it was left out.
         self.postgres: ProductDatabase | None = None
         self._stopping = threading.Event()
@@ -88,7 +88,7 @@ class Sandbox:
             self.postgres.start()
             self._world.ports["postgres"] = self.postgres.port
             self._write_product(self.postgres)
-        for door in self._doors():
+        for door in self.doors:
             door.control = self._control
             self._world.ports[door.service] = door.listen(self._world.ports.get(door.service, 0))
         save_world(self.data_dir, self._world)
@@ -102,7 +102,7 @@ class Sandbox:
         self._stopping.set()
         if self._ticker is not None:
             self._ticker.join()
-        for door in self._doors():
+        for door in self.doors:
             door.close()
         if self.postgres is not None:
             self.postgres.stop()
@@ -164,23 +164,13 @@ class Sandbox:
 
     def endpoints(self) -> dict[str, dict[str, Any]]:
         """Addresses and keys, as in ``endpoints.json``."""
-        endpoints: dict[str, dict[str, Any]] = {
-            "stripe": {"base_url": self.stripe.base_url, "api_key": self.stripe.api_key},
-            "github": {
-                "base_url": self.github.base_url,
-                "token": self.github.token,
-                "organization": ORGANIZATION,
-            },
-        }
+        endpoints = {door.service: door.endpoint() for door in self.doors}
         if self.postgres is not None:
             endpoints["postgres"] = self.postgres.endpoint()
         return endpoints
 
-    def _doors(self) -> list[Door]:
-        return [self.stripe, self.github]
-
     def _control(self, request: Request) -> Response:
-        doors = {door.service: door for door in self._doors()}
+        doors = {door.service: door for door in self.doors}
         try:
             match request.method, request.path.removeprefix("/_sandbox/"):
                 case "POST", "faults":

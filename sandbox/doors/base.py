@@ -149,6 +149,10 @@ class Door:
         self.requests.clear()
         self._counts.clear()
 
+    def endpoint(self) -> dict[str, Any]:
+        """Address and key, by the names a client's settings have for them."""
+        raise NotImplementedError
+
     def respond(self, request: Request) -> Response:
         """Answer a request that goes well."""
         raise NotImplementedError

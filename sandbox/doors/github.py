@@ -72,6 +72,9 @@ class GithubDoor(Door):
         self._write.base_url = self.base_url
         return number
 
+    def endpoint(self) -> dict[str, Any]:
+        return {"base_url": self.base_url, "token": self.token, "organization": ORGANIZATION}
+
     def expire(self, token: str) -> None:
         """From now on this token is answered with 401."""
         self._expired.add(token)

@@ -62,6 +62,9 @@ class StripeDoor(Door):
         self._restricted[key] = {RESOURCES[name][1] for name in resources}
         return key
 
+    def endpoint(self) -> dict[str, Any]:
+        return {"base_url": self.base_url, "api_key": self.api_key}
+
     def expire(self, key: str) -> None:
         """From now on this key is answered as one that has run out."""
         self._expired.add(key)

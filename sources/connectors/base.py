@@ -43,6 +43,15 @@ class FormField:
 
 
 @dataclass(frozen=True)
+class RateLimit:
+    """What a system allows: so many calls in so many seconds. `what`: in words, which calls it counts."""
+
+    calls: int
+    seconds: float
+    what: str = "requests"
+
+
+@dataclass(frozen=True)
 class Column:
     """One column of a stream: its name and type in the warehouse, and where its value is in the API's object.
 
@@ -121,6 +130,7 @@ class Connector(Protocol):
     fields: tuple[FormField, ...]
     permissions: tuple[str, ...]  # in words: what the token must be allowed to do
     setup_help: str  # where to get the token, in a few sentences
+    rate_limits: tuple[RateLimit, ...]  # what the system allows; reading keeps below it by itself
     streams: tuple[StreamSpec, ...]  # the fixed set; empty when it depends on the account (`discover`)
 
     def check(self, settings: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 from portal.failures import TerminalError
 from portal.redact import secrets_hidden
-from sources.connectors.base import GONE, FieldKind, FormField, Page, StreamRequest, StreamSpec
+from sources.connectors.base import GONE, FieldKind, FormField, Page, RateLimit, StreamRequest, StreamSpec
 from sources.connectors.github_streams import OMIT, SPECS, STREAMS
 from sources.connectors.http import ApiClient
 from sources.connectors.shape import Shape
@@ -76,6 +76,8 @@ class GitHubConnector:
         "“Generate new token”. Choose the organization as resource owner, all repositories (or some), and give "
         "Read-only on Contents, Issues, Metadata and Pull requests. Copy the token and paste it here."
     )
+    # No pacing by the clock: GitHub says with each answer how much of the hour is left.
+    rate_limits = (RateLimit(5_000, 3_600, "requests of one token"),)
     streams: tuple[StreamSpec, ...] = STREAMS
 
     def check(self, settings: Mapping[str, Any]) -> str:

@@ -14,7 +14,8 @@ from __future__ import annotations
 import random
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -26,6 +27,7 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from portal.failures import PortalError, TerminalError, TransientError
+from sources.connectors.base import RateLimit
 
 TRIES = 5
 FIRST_PAUSE = 0.5  # seconds before the second try; doubles
@@ -41,6 +43,11 @@ EXCERPT = 500
 sleep = time.sleep
 
 
+# Looks at an answer with status 200 whose body may say that it went wrong all the same (Slack's `"ok": false`): returns
+# the seconds to wait before asking again, None when all is well, or raises a `PortalError`.
+Judge = Callable[[Any, requests.Response], float | None]
+
+
 @dataclass(frozen=True)
 class Answer:
     """A good answer: the JSON body and the headers (case-insensitive)."""
@@ -51,12 +58,25 @@ class Answer:
 
 
 class ApiClient:
-    """One session with one API. Use it as a context manager so that its connections are closed."""
+    """One session with one API. Use it as a context manager so that its connections are closed.
+
+    `limits`: how fast it may be asked; the client waits by itself before it would ask faster. `judge`: see `Judge`.
+    """
 
     def __init__(
-        self, system: str, base_url: str, headers: Mapping[str, str], *, unauthorized: str, tries: int = TRIES
+        self,
+        system: str,
+        base_url: str,
+        headers: Mapping[str, str],
+        *,
+        unauthorized: str,
+        tries: int = TRIES,
+        limits: Sequence[RateLimit] = (),
+        judge: Judge | None = None,
     ) -> None:
         self.system = system
+        self.judge = judge
+        self.paces = [Pace(limit) for limit in limits]
         self.base_url = base_url.rstrip("/")
         self.unauthorized = unauthorized
         self.tries = tries
@@ -87,37 +107,97 @@ class ApiClient:
         system says that there is nothing yet (GitHub's 409 for an empty repository) and `empty_ok`.
         Raises `TransientError` or `TerminalError`.
         """
+        found = self._ask(
+            "GET", path, {"params": params}, forbidden=forbidden, missing_ok=missing_ok, empty_ok=empty_ok
+        )
+        return None if found is None else self._answer(*found)
+
+    def post(
+        self, path: str, body: Any = None, *, form: Mapping[str, str] | None = None, forbidden: str = ""
+    ) -> Answer:
+        """The answer to POST `path` with a JSON body or a form. Only for questions: it may be asked more than once."""
+        arguments = {"data": dict(form)} if form is not None else {"json": body}
+        found = self._ask("POST", path, arguments, forbidden=forbidden)
+        assert found is not None
+        return self._answer(*found)
+
+    def lines(self, path: str, params: Any = None, *, forbidden: str = "") -> Iterator[Any]:
+        """The JSON values of an answer that holds one a line, as they arrive; memory stays flat.
+
+        Raises `TransientError` when it breaks off in the middle: what was handed out so far is then not all there is.
+        """
+        found = self._ask("GET", path, {"params": params, "stream": True}, forbidden=forbidden)
+        assert found is not None
+        response, _ = found
+        read = 0
+        with response:
+            try:
+                for line in response.iter_lines(chunk_size=65_536):
+                    read += 1
+                    if line:
+                        yield orjson.loads(line)
+            except (orjson.JSONDecodeError, requests.exceptions.RequestException) as error:
+                raise TransientError(
+                    f"{self.system} broke off in the middle of an answer.",
+                    f"GET {response.url}: line {read}: {type(error).__name__}: {error}",
+                    kind="unreachable",
+                ) from error
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        arguments: Mapping[str, Any],
+        *,
+        forbidden: str = "",
+        missing_ok: bool = False,
+        empty_ok: bool = False,
+    ) -> tuple[requests.Response, Any] | None:
+        """A good response and its body, after as many tries as it takes; None when it is missing and that is fine."""
         url = self._own(path)
         failures = limited = 0
         while True:
             try:
-                response = self._send(url, params)
+                response = self._send(method, url, arguments)
+                body = None if arguments.get("stream") or response.status_code != 200 else self._body(response)
+                wait = self._wait_for(response, body)
             except TransientError as error:
                 failures += 1
                 if failures >= self.tries:
                     raise
                 self._pause(failures, error)
                 continue
-            status = response.status_code
-            if status == 200:
-                try:
-                    return Answer(orjson.loads(response.content), response.headers, self._next(response))
-                except orjson.JSONDecodeError as error:
-                    broken = self._broken("sent an answer that is not JSON", response, error)
-            elif (wait := rate_limit_wait(response)) is not None:
+            if wait is not None:
                 limited += 1
                 self._wait_as_told(response, wait, limited)
                 continue
-            elif (status in {404, 410} and missing_ok) or (status == 409 and empty_ok):
+            status = response.status_code
+            if status == 200:
+                return response, body
+            if (status in {404, 410} and missing_ok) or (status == 409 and empty_ok):
                 return None
-            elif status >= 500 or status in {408, 409, 425}:
-                broken = self._broken(f"answered with an error of its own (HTTP {status})", response)
-            else:
+            if status < 500 and status not in {408, 409, 425}:
                 raise self._refusal(response, forbidden)
+            broken = self._broken(f"answered with an error of its own (HTTP {status})", response)
             failures += 1
             if failures >= self.tries:
                 raise broken
             self._pause(failures, broken)
+
+    def _body(self, response: requests.Response) -> Any:
+        try:
+            return orjson.loads(response.content)
+        except orjson.JSONDecodeError as error:
+            raise self._broken("sent an answer that is not JSON", response, error) from error
+
+    def _wait_for(self, response: requests.Response, body: Any) -> float | None:
+        """Seconds to wait when this answer means "too fast"; raises when the body of a good status says it is bad."""
+        if response.status_code != 200:
+            return rate_limit_wait(response)
+        return self.judge(body, response) if self.judge and body is not None else None
+
+    def _answer(self, response: requests.Response, body: Any) -> Answer:
+        return Answer(body, response.headers, self._next(response))
 
     def pages(self, path: str, params: Any = None, **kwargs: Any) -> Iterator[Answer]:
         """Every page, by `Link: <…>; rel="next"` headers."""
@@ -136,12 +216,14 @@ class ApiClient:
     def _next(self, response: requests.Response) -> str:
         return response.links.get("next", {}).get("url", "")
 
-    def _send(self, url: str, params: Any) -> requests.Response:
+    def _send(self, method: str, url: str, arguments: Mapping[str, Any]) -> requests.Response:
         host = urlsplit(self.base_url).netloc
         try:
             for _ in range(MAX_REDIRECTS):
-                response = self._session.get(
-                    url, params=params, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT), allow_redirects=False
+                for pace in self.paces:
+                    pace.wait()
+                response = self._session.request(
+                    method, url, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT), allow_redirects=False, **arguments
                 )
                 if response.status_code not in {301, 302, 303, 307, 308}:
                     return response
@@ -153,7 +235,9 @@ class ApiClient:
                         f"{response.status_code} from {response.url} to {target}",
                         kind="redirect",
                     )
-                url, params = target, None
+                url, arguments = target, {**arguments, "params": None}
+                if response.status_code not in {307, 308}:
+                    method, arguments = "GET", {"stream": arguments.get("stream", False)}
             raise TerminalError(
                 f"{self.system} sent us round in circles. Check the API base URL.", f"Last: {url}", kind="redirect"
             )
@@ -173,14 +257,14 @@ class ApiClient:
         except requests.exceptions.RequestException as error:
             raise TransientError(
                 f"{self.system} could not be reached, or the connection broke off.",
-                f"GET {url}: {type(error).__name__}: {error}",
+                f"{method} {url}: {type(error).__name__}: {error}",
                 kind="unreachable",
             ) from error
 
     def _broken(self, what: str, response: requests.Response, error: Exception | None = None) -> TransientError:
         return TransientError(
             f"{self.system} {what}.",
-            f"GET {response.url}: HTTP {response.status_code} {error or ''}\n{_excerpt(response)}",
+            f"{response.request.method} {response.url}: HTTP {response.status_code} {error or ''}\n{_excerpt(response)}",
             kind="server_error",
         )
 
@@ -194,7 +278,7 @@ class ApiClient:
             raise TransientError(
                 f"{self.system} asks us to wait {f'{minutes} min' if wait > 90 else f'{wait:.0f} s'} because of its "
                 "rate limit. The sync goes on after that.",
-                f"GET {response.url}: HTTP {response.status_code}\n{_excerpt(response)}",
+                f"{response.request.method} {response.url}: HTTP {response.status_code}\n{_excerpt(response)}",
                 kind="rate_limited",
                 retry_after=wait,
             )
@@ -203,7 +287,7 @@ class ApiClient:
 
     def _refusal(self, response: requests.Response, forbidden: str) -> PortalError:
         status = response.status_code
-        detail = f"GET {response.url}: HTTP {status}\n{_excerpt(response)}"
+        detail = f"{response.request.method} {response.url}: HTTP {status}\n{_excerpt(response)}"
         if status == 401:
             return TerminalError(self.unauthorized, detail, kind="unauthorized")
         if status == 403:
@@ -213,6 +297,21 @@ class ApiClient:
             sentence = f"{self.system} does not know what we asked for. Check the names in the settings."
             return TerminalError(sentence, detail, kind="not_found")
         return TerminalError(f"{self.system} refused the request (HTTP {status}).", detail, kind="refused")
+
+
+class Pace:
+    """Keeps below one limit: before a call that would be one too many, waits until the oldest has aged out."""
+
+    def __init__(self, limit: RateLimit) -> None:
+        self.seconds = limit.seconds
+        self._calls: deque[float] = deque(maxlen=limit.calls)
+
+    def wait(self) -> None:
+        if len(self._calls) == self._calls.maxlen:
+            left = self._calls[0] + self.seconds - time.monotonic()
+            if left > 0:
+                sleep(left)
+        self._calls.append(time.monotonic())
 
 
 def rate_limit_wait(response: requests.Response) -> float | None:

@@ -114,6 +114,7 @@ class PostgresConnector:
         "GRANT CONNECT ON DATABASE … TO portal_reader; GRANT USAGE ON SCHEMA public TO portal_reader; "
         "GRANT SELECT ON ALL TABLES IN SCHEMA public TO portal_reader."
     )
+    rate_limits = ()
     streams: tuple[StreamSpec, ...] = ()  # depends on the database
 
     def check(self, settings: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 
 from portal.failures import TerminalError
 from portal.redact import secrets_hidden
-from sources.connectors.base import GONE, FieldKind, FormField, Page, StreamRequest, StreamSpec
+from sources.connectors.base import GONE, FieldKind, FormField, Page, RateLimit, StreamRequest, StreamSpec
 from sources.connectors.http import Answer, ApiClient
 from sources.connectors.shape import Shape
 from sources.connectors.stripe_streams import LISTINGS, PARTS, STREAMS, Listing
@@ -68,6 +68,7 @@ class StripeConnector:
         "Prices, Coupons, Subscriptions, Invoices, Charges and Refunds, and Events (that is how we hear of changes); "
         "leave everything else on None. Copy the key and paste it here."
     )
+    rate_limits = (RateLimit(100, 1.0, "read requests of a live account; 25 a second in test mode"),)
     streams: tuple[StreamSpec, ...] = STREAMS
 
     def check(self, settings: Mapping[str, Any]) -> str:

@@ -52,11 +52,11 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 @pytest.fixture
 def sandbox(running: Sandbox) -> Iterator[Sandbox]:
     """The shared company; nobody may move its clock. Faults and counters are reset."""
-    for door in (running.stripe, running.github):
+    for door in running.doors:
         door.faults.clear()
         door.forget_requests()
     yield running
-    for door in (running.stripe, running.github):
+    for door in running.doors:
         door.faults.clear()
 
 

@@ -25,7 +25,7 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 @pytest.fixture
 def sandbox(company: Sandbox) -> Iterator[Sandbox]:
     yield company
-    for door in (company.stripe, company.github):
+    for door in company.doors:
         door.faults.clear()
         door.forget_requests()
 

@@ -12,6 +12,7 @@ from werkzeug.http import http_date
 
 from portal.failures import TerminalError, TransientError
 from sources.connectors import http
+from sources.connectors.base import RateLimit
 from sources.connectors.http import ApiClient
 
 KEY = "sk_test_abcdefghijklmnop"
@@ -186,3 +187,62 @@ def test_netrc_does_not_replace_the_key(httpserver, client, tmp_path, monkeypatc
 def test_a_base_url_must_be_an_address():
     with pytest.raises(TerminalError, match="full web address"):
         ApiClient("Acme", "api.acme.com", {}, unauthorized="")
+
+
+def test_a_question_may_be_posted_and_is_asked_again(httpserver, client, pauses):
+    httpserver.expect_request("/search", method="POST", json={"after": "5"}).respond_with_handler(
+        in_turn(Response(status=503), ok('{"results": []}'))
+    )
+
+    assert client.post("search", {"after": "5"}).body == {"results": []}
+    assert len(pauses) == 1
+
+
+def test_a_form_is_posted_as_a_form(httpserver, client):
+    httpserver.expect_request("/token", method="POST", data="grant_type=x").respond_with_json({"access_token": "t"})
+
+    assert client.post("token", form={"grant_type": "x"}).body == {"access_token": "t"}
+
+
+def test_lines_arrive_one_by_one(httpserver, client):
+    httpserver.expect_request("/export").respond_with_data('{"a": 1}\n\n{"a": 2}\n', content_type="text/plain")
+
+    assert list(client.lines("export", {"day": "1"})) == [{"a": 1}, {"a": 2}]
+
+
+def test_lines_that_break_off_are_told(httpserver, client):
+    httpserver.expect_request("/export").respond_with_data('{"a": 1}\n{"a": ', content_type="text/plain")
+    lines = client.lines("export")
+
+    assert next(lines) == {"a": 1}
+    with pytest.raises(TransientError, match="broke off in the middle"):
+        next(lines)
+
+
+def test_a_good_status_may_hold_bad_news(httpserver, pauses):
+    def judge(body, response):
+        if body["ok"]:
+            return None
+        if body["error"] == "ratelimited":
+            return 3.0
+        raise TerminalError("It said no.", kind="refused")
+
+    client = ApiClient("Acme", httpserver.url_for("/"), {}, unauthorized="", judge=judge)
+    httpserver.expect_request("/x").respond_with_handler(
+        in_turn(ok('{"ok": false, "error": "ratelimited"}'), ok('{"ok": false, "error": "gone"}'))
+    )
+
+    with pytest.raises(TerminalError, match="It said no"):
+        client.get("x")
+    assert 3 <= pauses[0] < 4
+
+
+def test_the_client_keeps_below_a_limit_by_itself(httpserver, pauses):
+    client = ApiClient("Acme", httpserver.url_for("/"), {}, unauthorized="", limits=(RateLimit(2, 30.0),))
+    httpserver.expect_request("/x").respond_with_json({})
+
+    for _ in range(3):
+        client.get("x")
+
+    assert len(pauses) == 1
+    assert 28 < pauses[0] <= 30
