@@ -1,0 +1,5 @@
+from __future__ import annotations
+
+from tests.sources.connectors.conftest import pauses
+
+__all__ = ["pauses"]
