@@ -2,20 +2,28 @@
 
 - Each table is replaced or merged in one transaction, so no reader meets it empty or half done.
 - `_dlt_load_id` is added while a Parquet file is copied in: our files are written before the load has an id.
-- Replacing a table drops rows that came twice with one primary key (a page that shifted while it was read).
+- A table is replaced straight from its files: no copy of it in a staging dataset, which would cost as much again.
 - Merging by owner and by primary key deletes in two statements: joined by OR, DuckDB would compare every pair of rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from dlt.common.destination import DestinationCapabilitiesContext
-from dlt.common.destination.client import HasFollowupJobs, LoadJob, PreparedTableSchema, RunnableLoadJob
+from dlt.common.destination.client import (
+    FollowupJobRequest,
+    HasFollowupJobs,
+    LoadJob,
+    PreparedTableSchema,
+    RunnableLoadJob,
+)
+from dlt.common.storages.load_package import LoadJobInfo, ParsedLoadJobFileName
 from dlt.destinations.impl.duckdb.duck import DuckDbClient
 from dlt.destinations.impl.duckdb.factory import duckdb
-from dlt.destinations.sql_jobs import SqlMergeFollowupJob, SqlStagingReplaceFollowupJob
+from dlt.destinations.sql_jobs import SqlFollowupJob, SqlMergeFollowupJob
 
 LOAD_ID = "_dlt_load_id"
 
@@ -30,27 +38,30 @@ class CopyJob(RunnableLoadJob, HasFollowupJobs):
     def run(self) -> None:
         client = self._job_client.sql_client
         table = client.make_qualified_table_name(self.load_table_name)
-        path = self._file_path.replace("'", "''")
-        client.execute_sql(
-            f"INSERT INTO {table} BY NAME SELECT *, '{self._load_id}' AS {LOAD_ID} FROM read_parquet('{path}')"
-        )
+        client.execute_sql(f"INSERT INTO {table} BY NAME {_rows_of([self._file_path], self._load_id)}")
 
 
-class ReplaceJob(SqlStagingReplaceFollowupJob):
+class WaitingJob(RunnableLoadJob, HasFollowupJobs):
+    """One file of a table that is replaced: it waits for its siblings, and `ReplaceJob` takes them all at once."""
+
+    def run(self) -> None:
+        pass
+
+
+class ReplaceJob(SqlFollowupJob):
+    """Replaces a table by the rows of its files: straight from them, without a copy of the table in between."""
+
     @classmethod
-    def generate_sql(cls, table_chain: Sequence[PreparedTableSchema], sql_client: Any) -> list[str]:
-        statements: list[str] = []
-        for table in table_chain:
-            target, staged = sql_client.get_qualified_table_names(table["name"])
-            columns = [sql_client.escape_column_name(name) for name in table["columns"]]
-            key = [sql_client.escape_column_name(name) for name, c in table["columns"].items() if c.get("primary_key")]
-            names = ", ".join(columns)
-            rows = f"SELECT {names} FROM {staged}"
-            if key:
-                # The first that came is kept; it is the newest where a source lists newest first.
-                rows += f" QUALIFY row_number() OVER (PARTITION BY {', '.join(key)} ORDER BY rowid) = 1"
-            statements += [f"DELETE FROM {target}", f"INSERT INTO {target}({names}) {rows}"]
-        return statements
+    def of(cls, table: PreparedTableSchema, files: Sequence[str], load_id: str, sql_client: Any) -> Any:
+        target = sql_client.make_qualified_table_name(table["name"])
+        job = cls(ParsedLoadJobFileName(table["name"], ParsedLoadJobFileName.new_file_id(), 0, "sql").file_name())
+        job._save_text_file(f"DELETE FROM {target};\nINSERT INTO {target} BY NAME {_rows_of(files, load_id)};")
+        return job
+
+
+def _rows_of(files: Sequence[str], load_id: str) -> str:
+    quoted = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
+    return f"SELECT *, '{load_id}' AS {LOAD_ID} FROM read_parquet([{quoted}])"
 
 
 class MergeJob(SqlMergeFollowupJob):
@@ -79,18 +90,37 @@ class MergeJob(SqlMergeFollowupJob):
 
 
 class PortalDuckDbClient(DuckDbClient):
+    def should_load_data_to_staging_dataset(self, table_name: str) -> bool:
+        if _is_replaced(self.prepare_load_table(table_name)):
+            return False
+        return super().should_load_data_to_staging_dataset(table_name)
+
     def create_load_job(
         self, table: PreparedTableSchema, file_path: str, load_id: str, restore: bool = False
     ) -> LoadJob:
         if file_path.endswith(".parquet") and LOAD_ID in table["columns"]:
-            return CopyJob(file_path)
+            return WaitingJob(file_path) if _is_replaced(table) else CopyJob(file_path)
         return super().create_load_job(table, file_path, load_id, restore)
 
-    def _create_replace_followup_jobs(self, table_chain: Sequence[PreparedTableSchema]) -> list[Any]:
-        return [ReplaceJob.from_table_chain(table_chain, self.sql_client)]
+    def create_table_chain_completed_followup_jobs(
+        self,
+        table_chain: Sequence[PreparedTableSchema],
+        completed_table_chain_jobs: Sequence[LoadJobInfo] | None = None,
+    ) -> list[FollowupJobRequest]:
+        table = table_chain[0]
+        if not _is_replaced(table):
+            return super().create_table_chain_completed_followup_jobs(table_chain, completed_table_chain_jobs)
+        files = [job.file_path for job in completed_table_chain_jobs or () if job.file_path.endswith(".parquet")]
+        load_id = Path(files[0]).parent.parent.name  # the package's folder
+        return [ReplaceJob.of(table, files, load_id, self.sql_client)]
 
     def _create_merge_followup_jobs(self, table_chain: Sequence[PreparedTableSchema]) -> list[Any]:
         return [MergeJob.from_table_chain(table_chain, self.sql_client)]
+
+
+def _is_replaced(table: PreparedTableSchema) -> bool:
+    """One of ours (dlt's own tables have no load id column of that kind) that is replaced as a whole."""
+    return table["write_disposition"] == "replace" and LOAD_ID in table["columns"]
 
 
 class PortalDuckDb(duckdb):

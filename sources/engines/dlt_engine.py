@@ -172,6 +172,8 @@ class _Sync:
             for each in together.values():
                 each.spool.close()
                 each.is_whole = True
+                if each.is_full:  # what is merged loses its twins on the way
+                    each.spool.drop_twins()
                 each.fingerprint = fingerprint_of(each)
         except Exception as error:
             problem = as_portal_error(error)

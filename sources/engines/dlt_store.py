@@ -40,6 +40,7 @@ LAZY_IMPORTS = (
     "dlt._workspace",
     "dlt.common.configuration.plugins",
     "dlt.common.libs.pyarrow",
+    "dlt.common.libs.sql_alchemy_compat",
     "dlt.sources.helpers.requests",
     "pandas",
     "pyarrow.compute",

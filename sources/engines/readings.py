@@ -8,6 +8,7 @@ from typing import Any
 
 from portal.failures import PortalError, TransientError
 from sources.connectors.base import StreamRequest, StreamSpec, SyncMode
+from sources.engines import files
 from sources.engines.base import SyncOutcome, TerminalSyncError, TransientSyncError
 
 
@@ -92,15 +93,7 @@ def with_along(request: StreamRequest, along: tuple[str, ...]) -> StreamRequest:
 
 
 def fingerprint_of(reading: Reading) -> str:
-    """What a full refresh brought, in a few characters: the same rows in any order give the same."""
+    """What a full refresh brought, in a few characters; "" for what is merged, or brought nothing."""
     if reading.request.sync_mode is not SyncMode.FULL_REFRESH or not reading.spool.rows:
         return ""
-    import duckdb
-
-    files = [str(path) for path, _ in reading.spool.files]
-    with duckdb.connect() as connection:
-        row = connection.execute(
-            "select count(*), sum(hash(t)::hugeint), bit_xor(hash(t)) from read_parquet($files) t", {"files": files}
-        ).fetchone()
-    assert row is not None
-    return f"{duckdb.__version__}:{row[0]}:{row[1]}:{row[2]}"
+    return files.fingerprint([path for path, _ in reading.spool.files])

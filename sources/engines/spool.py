@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from portal.failures import TerminalError
 from sources.connectors.base import GONE, Column
+from sources.engines import files
 
 BATCH_ROWS = 5_000  # rows of dicts are turned into Arrow at least this many at a time
 FILE_ROWS = 1_000_000
@@ -111,6 +112,17 @@ class Spool:
             self._open()
         self._close_file()
 
+    def drop_twins(self) -> None:
+        """Keep the first row of each key, after `close`."""
+        paths = [path for path, _ in self.files]
+        key = [column.name for column in self.columns if column.is_key]
+        if not key or not self.rows or not files.count_twins(paths, key):
+            return
+        target = self.folder / f"{self.normalize(self.stream.replace('.', '_'))}.once.parquet"
+        rows = files.without_twins(paths, key, target)
+        self.discard()
+        self.files, self.rows = [(target, rows)], rows
+
     def discard(self) -> None:
         """Forget all rows; the columns stay."""
         self._waiting = []
@@ -197,7 +209,10 @@ class Spool:
         self._close_file()
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f"{self.normalize(self.stream.replace('.', '_'))}.{len(self.files)}.parquet"
-        self._writer = pq.ParquetWriter(path, self.schema, compression="snappy")
+        # Read once and thrown away: dictionaries and statistics would cost more than they save.
+        self._writer = pq.ParquetWriter(
+            path, self.schema, compression="lz4", use_dictionary=False, write_statistics=False
+        )
         self.files.append((path, 0))
         self._in_file = 0
 

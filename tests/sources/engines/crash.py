@@ -19,6 +19,7 @@ POINTS = (
     "extracted",
     "normalized",
     "file copied",
+    "file waiting",
     "before merge",
     "after merge",
     "before complete",
@@ -59,14 +60,15 @@ def arm(point: str) -> None:
     from dlt.destinations.job_client_impl import SqlLoadJob
     from dlt.pipeline.pipeline import Pipeline
 
-    from sources.engines.dlt_duckdb import CopyJob, PortalDuckDbClient
+    from sources.engines.dlt_duckdb import CopyJob, PortalDuckDbClient, WaitingJob
 
     {
         "none": lambda: None,
         "reading": lambda: None,  # the connector itself dies
         "extracted": lambda: before(Pipeline, "normalize"),
         "normalized": lambda: before(Pipeline, "load"),
-        "file copied": lambda: after(CopyJob, "run", 2),
+        "file copied": lambda: after(CopyJob, "run"),
+        "file waiting": lambda: after(WaitingJob, "run"),
         "before merge": lambda: before(SqlLoadJob, "run"),
         "after merge": lambda: after(SqlLoadJob, "run"),
         "before complete": lambda: before(PortalDuckDbClient, "complete_load"),

@@ -64,7 +64,7 @@ def test_a_sync_that_was_killed_heals(run, tmp_path, point):
     assert table(tmp_path, "b") == [(number, "round 3") for number in range(300)]
 
 
-@pytest.mark.parametrize("point", ["reading", "normalized", "file copied", "after merge", "before complete"])
+@pytest.mark.parametrize("point", ["reading", "normalized", "file waiting", "after merge", "before complete"])
 def test_a_first_sync_that_was_killed_heals(run, tmp_path, point):
     assert run(1, point) == -signal.SIGKILL
 

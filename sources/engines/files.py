@@ -1,0 +1,60 @@
+"""Questions asked of a stream's Parquet files before they are loaded, answered by DuckDB without any lock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+# Beyond this DuckDB spills to disk, beside the files.
+MEMORY_LIMIT = "200MB"
+
+
+def fingerprint(files: Sequence[Path]) -> str:
+    """What the files hold, in a few characters: the same rows in any order give the same."""
+    import duckdb
+
+    with _asked(files) as ask:
+        row = ask("select count(*), sum(hash(t)::hugeint), bit_xor(hash(t)) from read_parquet($files) t")
+    return f"{duckdb.__version__}:{row[0]}:{row[1]}:{row[2]}"
+
+
+def count_twins(files: Sequence[Path], key: Sequence[str]) -> int:
+    """How many rows have a key that another row has too (a page that shifted while it was read brings some twice)."""
+    columns = _listed(key)
+    with _asked(files) as ask:
+        return ask(
+            "select (select count(*) from read_parquet($files)) - (select count(*) from"
+            f" (select {columns} from read_parquet($files) group by all))"
+        )[0]
+
+
+def without_twins(files: Sequence[Path], key: Sequence[str], target: Path) -> int:
+    """Write one file with the first row of each key, in the order in which they came; returns how many rows it has.
+
+    The first is the newest where a source lists newest first.
+    """
+    place = target.as_posix().replace("'", "''")
+    with _asked(files) as ask:
+        return ask(
+            "copy (select * exclude (filename, file_row_number) from"
+            " read_parquet($files, filename = true, file_row_number = true)"
+            f" qualify row_number() over (partition by {_listed(key)}"
+            " order by list_position($files, filename), file_row_number) = 1)"
+            f" to '{place}' (format parquet, compression lz4_raw)"
+        )[0]
+
+
+@contextmanager
+def _asked(files: Sequence[Path]) -> Iterator[Any]:
+    import duckdb
+
+    with duckdb.connect() as connection:
+        connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
+        connection.execute("set temp_directory = $folder", {"folder": str(files[0].parent / "spill")})
+        yield lambda sql: connection.execute(sql, {"files": [str(path) for path in files]}).fetchone()
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join('"' + name.replace('"', '""') + '"' for name in names)
