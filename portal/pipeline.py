@@ -28,9 +28,10 @@ from portal.failures import PortalError, as_portal_error
 from portal.models import Publication
 from portal.runs import RunStatus, Trigger, heartbeat
 from portal.warehouse import get_warehouse
-from quality import incidents, scans
+from quality import column_watch, incidents, scans
 from quality.models import Incident, Scan
-from sources import probes, syncs
+from sources import probes, rereads, syncs
+from sources.engines.base import HELD
 from sources.models import Probe, SyncRun
 
 
@@ -54,8 +55,12 @@ def sync(pk: int) -> list[Step]:
     outcome = syncs.perform(run)
     run.refresh_from_db()
     steps = _after_failed_sync(run) if outcome is None else _after_good_sync(run)
+    if column_watch.watch_columns(run.source):
+        steps.append(MAIL)
     if run.awaits_build:
         steps.append(Step("run_build", builds.request_build().pk))
+    if not run.is_active:  # what was asked for while it was busy
+        steps += [Step("run_sync", next_run.pk) for next_run in rereads.start_waiting([run.source], send=False)]
     return steps
 
 
@@ -69,6 +74,10 @@ def _after_failed_sync(run: SyncRun) -> list[Step]:
         return [Step("run_sync", run.pk, run.not_before - timezone.now())]
     if run.status != RunStatus.FAILED:
         return []
+    if run.failure_kind == HELD:
+        # Nothing is broken: it waits for a person, of which an incident of its own tells.
+        incidents.resolve(_sync_fingerprint(run), f"{run.source.name} can be read again; some of it is held.")
+        return [MAIL]
     report_failed_sync(run)
     return [MAIL]
 

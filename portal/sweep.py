@@ -3,6 +3,8 @@
 lost runs           a worker vanished: queue its run again, or ask a person after too many tries
 waiting runs        their message was lost: send it again (a claim makes a double harmless)
 missed schedules    the scheduler did not fire: start the sync, once
+waiting wishes      a stream shall be read again, and its source was busy then: start the sync
+changed columns     an incident is open as long as a person has to decide
 broken promises     data that got too old opens an incident
 held publications   look again when a check was edited since
 mail                what is due is sent
@@ -21,9 +23,9 @@ from portal import pipeline
 from portal.failures import TransientError
 from portal.models import Beacon, Publication
 from portal.pipeline import MAIL, Step
-from quality import freshness, incidents
+from quality import column_watch, freshness, incidents
 from quality.models import Incident, Scan
-from sources import probes, syncs
+from sources import probes, rereads, syncs
 from sources.models import Probe, Source, SyncRun
 
 # A message that was sent this long ago and not acted upon may have been lost with the broker.
@@ -50,7 +52,9 @@ def sweep(now: datetime) -> list[Step]:
         # Only after a grace: the scheduler itself is the one that should start it.
         if run := syncs.start_if_due(source, now - settings.SCHEDULE_GRACE, send=False):
             steps.append(Step("run_sync", run.pk))
+    steps += [Step("run_sync", run.pk) for run in rereads.start_waiting(send=False)]
     freshness.watch_promises(now)
+    column_watch.watch_columns()
     incidents.resolve_retired()
     steps += pipeline.reconsider_edited()
     probes.purge(now)

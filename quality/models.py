@@ -141,6 +141,7 @@ class Incident(models.Model):
     class Kind(models.TextChoices):
         SYNC = "sync", "Sync"
         FRESHNESS = "freshness", "Freshness"
+        COLUMNS = "columns", "Changed columns"
         BUILD = "build", "Build"
         CHECK = "check", "Check"
         PUBLICATION = "publication", "Publication"

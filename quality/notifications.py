@@ -44,6 +44,8 @@ NEXT_STEPS = {
     "Then press “Sync now”; the portal also tries again on schedule.",
     Incident.Kind.FRESHNESS: "Look at the source’s last runs: did they fail, or did they bring nothing new? "
     "Press “Sync now” to try at once.",
+    Incident.Kind.COLUMNS: "Open the source’s page, look which columns changed and what is computed from them, and "
+    "say there that you agree. If it is a mistake, let whoever runs the source mend it.",
     Incident.Kind.BUILD: "Open the build and read what dbt said about the first model that broke; those after it were "
     "only skipped. The next build follows the next sync.",
     Incident.Kind.CHECK: "Look at the rows the check is about. If the data is wrong, mend it at its source; if the "

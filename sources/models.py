@@ -22,8 +22,22 @@ from portal.crypto import EncryptedField
 from portal.runs import ACTIVE, Run
 from sources import schedules
 from sources.connectors import fields_of
+from sources.connectors.base import Again, StreamRequest, SyncMode
 from sources.engines.base import SyncRequest
+from sources.models_streams import Reread, SchemaChange, SchemaPolicy
 from sources.secrets import resolved
+
+__all__ = [
+    "Attempt",
+    "Probe",
+    "Reread",
+    "SchemaChange",
+    "SchemaPolicy",
+    "Source",
+    "Stream",
+    "StreamSync",
+    "SyncRun",
+]
 
 
 class SourceQuerySet(models.QuerySet["Source"]):
@@ -135,7 +149,7 @@ class Source(models.Model):
 
     def sync_request(self, stream_names: list[str], *, accept_fewer: bool = False) -> SyncRequest:
         """What an engine needs for a sync of these streams ([] for all that are on); resolves secrets."""
-        streams = self.streams.enabled()
+        streams = self.streams.enabled().with_wishes()
         if stream_names:
             streams = streams.filter(name__in=stream_names)
         return SyncRequest(
@@ -151,6 +165,14 @@ class Source(models.Model):
 class StreamQuerySet(models.QuerySet["Stream"]):
     def enabled(self) -> Self:
         return self.filter(is_enabled=True)
+
+    def with_wishes(self) -> Self:
+        """With `open_rereads` (none or one) and `agreed_changes` (agreed to, not in the warehouse yet) at hand."""
+        agreed = SchemaChange.objects.unloaded().filter(decision=SchemaChange.Decision.AGREED)
+        return self.prefetch_related(
+            models.Prefetch("rereads", Reread.objects.open(), to_attr="open_rereads"),
+            models.Prefetch("schema_changes", agreed, to_attr="agreed_changes"),
+        )
 
 
 class Stream(models.Model):
@@ -179,9 +201,13 @@ class Stream(models.Model):
     is_offered = models.BooleanField(
         default=True, editable=False, help_text="Off: the source had no such stream when it was last asked."
     )
+    schema_policy = models.CharField(
+        "when its columns change", max_length=10, choices=SchemaPolicy.choices, default=SchemaPolicy.ACCEPT
+    )
     # Column name → type, as of the last sync.
     columns = models.JSONField(default=dict, blank=True, editable=False)
     cursor_value = models.JSONField(null=True, blank=True, editable=False)
+    cursor_moved_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     objects = StreamQuerySet.as_manager()
 
@@ -196,16 +222,18 @@ class Stream(models.Model):
     def freshness(self) -> timedelta | None:
         return None if self.freshness_minutes is None else timedelta(minutes=self.freshness_minutes)
 
-    def as_request(self, *, accept_fewer: bool = False) -> Any:
-        from sources.connectors.base import StreamRequest
-        from sources.connectors.base import SyncMode as Mode
-
+    def as_request(self, *, accept_fewer: bool = False) -> StreamRequest:
+        """What an engine is told; ask for streams `with_wishes()` to have them in it."""
+        again = next(iter(getattr(self, "open_rereads", ())), None)
         return StreamRequest(
             name=self.name,
-            sync_mode=Mode(self.sync_mode),
+            sync_mode=SyncMode(self.sync_mode),
             cursor_field=self.cursor_field,
             primary_key=tuple(self.primary_key),
             accept_fewer=accept_fewer,
+            again=Again(str(again.pk), again.moment) if again else None,
+            holds_changes=self.schema_policy == SchemaPolicy.HOLD,
+            agreed_changes=frozenset(change.key for change in getattr(self, "agreed_changes", ())),
         )
 
 
@@ -254,6 +282,8 @@ class Attempt(models.Model):
     status = models.CharField(max_length=12, choices=Status.choices, default=Status.RUNNING)
     started_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True, blank=True)
+    # What it asks for: all that was wanted of the run, less what earlier attempts brought.
+    streams = models.JSONField(default=list)
     # Stream name → rows, also while it runs.
     rows = models.JSONField(default=dict)
     is_transient = models.BooleanField(default=False)

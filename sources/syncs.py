@@ -1,7 +1,7 @@
 """Syncs: ask for one, carry one out, write down how it went.
 
 request_sync()  a row (queued) and a message; None when one is active already
-perform()       one attempt of a claimed run; every attempt is a row
+perform()       one attempt of a claimed run; every attempt is a row, and asks only for what is still missing
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from portal import dispatch
 from portal.failures import PortalError, TerminalError, TransientError, as_portal_error
 from portal.redact import secrets_hidden
 from portal.runs import Trigger, heartbeat
-from sources import schedules
+from sources import schedules, schema_changes
 from sources.engines import get_engine
 from sources.engines.base import StreamOutcome, SyncOutcome, SyncRequest, TerminalSyncError, TransientSyncError
-from sources.models import Attempt, Source, Stream, StreamSync, SyncRun
+from sources.models import Attempt, Reread, Source, Stream, StreamSync, SyncRun
 from sources.secrets import hidden_values
 
 logger = logging.getLogger(__name__)
@@ -65,14 +65,7 @@ def perform(run: SyncRun) -> SyncOutcome | None:
     logger.info("Sync of %s starts (run %s, attempt %s).", run.source.slug, run.pk, attempt.number)
     with secrets_hidden(run.source.secrets.values()):
         try:
-            request = run.source.sync_request(run.streams, accept_fewer=run.accept_fewer)
-            if not request.streams:
-                raise TerminalError(
-                    "There is nothing to read: no stream of this source is ticked.",
-                    f"Asked for: {', '.join(run.streams) or 'all'}.",
-                    kind="no_streams",
-                )
-            outcome = _ask_engine(run, request, _Progress(attempt))
+            outcome = _read(run, attempt)
         except Exception as error:  # whatever it was, it must reach the row
             _failed(run, attempt, as_portal_error(error))
             return None
@@ -81,6 +74,37 @@ def perform(run: SyncRun) -> SyncOutcome | None:
         "Sync of %s done in %.1f s: %s rows.", run.source.slug, time.monotonic() - began, sum(outcome.rows.values())
     )
     return outcome
+
+
+def _read(run: SyncRun, attempt: Attempt) -> SyncOutcome:
+    """Read what this attempt asks for; nothing when the streams that failed before were switched off since."""
+    if not attempt.streams and _brought(run):
+        return SyncOutcome()
+    if not attempt.streams:
+        raise TerminalError(
+            "There is nothing to read: no stream of this source is ticked.",
+            f"Asked for: {', '.join(run.streams) or 'all'}.",
+            kind="no_streams",
+        )
+    request = run.source.sync_request(attempt.streams, accept_fewer=run.accept_fewer)
+    wishes = [stream.again.key for stream in request.streams if stream.again]
+    Reread.objects.filter(pk__in=wishes).update(tried_in=run)
+    return _ask_engine(run, request, _Progress(attempt))
+
+
+def _brought(run: SyncRun) -> set[str]:
+    """The streams that an earlier attempt of this run has brought already: a retry leaves them alone."""
+    good = StreamSync.objects.filter(attempt__run=run, is_ok=True)
+    return set(good.values_list("stream__name", flat=True))
+
+
+def outstanding(run: SyncRun) -> list[str]:
+    """What is still to be read for this run, by name: all that was asked for, less what its attempts have brought."""
+    streams = run.source.streams.enabled()
+    if run.streams:
+        streams = streams.filter(name__in=run.streams)
+    brought = _brought(run)
+    return [name for name in streams.values_list("name", flat=True) if name not in brought]
 
 
 def _ask_engine(run: SyncRun, request: SyncRequest, progress: _Progress) -> SyncOutcome:
@@ -115,7 +139,7 @@ def _begin(run: SyncRun) -> Attempt:
         # An attempt that still says "running" belonged to a worker that vanished: only one may claim a run.
         mark_lost(run)
         number = run.attempts.count() + 1
-        return Attempt.objects.create(run=run, number=number, started_at=timezone.now())
+        return Attempt.objects.create(run=run, number=number, started_at=timezone.now(), streams=outstanding(run))
 
 
 def _succeeded(run: SyncRun, attempt: Attempt, outcome: SyncOutcome) -> None:
@@ -127,7 +151,8 @@ def _succeeded(run: SyncRun, attempt: Attempt, outcome: SyncOutcome) -> None:
         Attempt.objects.filter(pk=attempt.pk).update(
             status=Attempt.Status.SUCCEEDED, finished_at=now, rows=outcome.rows
         )
-        SyncRun.objects.succeed(run.pk, has_new_data=is_new, awaits_build=is_new)
+        # What an earlier attempt brought is news of this run, also when a build has taken it further meanwhile.
+        SyncRun.objects.succeed(run.pk, has_new_data=is_new or run.has_new_data, awaits_build=is_new)
 
 
 def mark_lost(run: SyncRun) -> None:
@@ -166,12 +191,20 @@ def _write_streams(run: SyncRun, attempt: Attempt, outcome: SyncOutcome, now: da
                 failure_sentence=result.error.sentence if result.error else "",
             )
         )
-        if result.error is None and (result.cursor, result.columns) != (stream.cursor_value, stream.columns):
+        if result.error is not None and result.cursor is None:
+            pass  # nothing is known of it
+        elif (result.cursor, result.columns) != (stream.cursor_value, stream.columns):
+            if result.cursor != stream.cursor_value:
+                stream.cursor_moved_at = now
             stream.cursor_value = result.cursor
             stream.columns = result.columns or stream.columns
             changed.append(stream)
+        if result.again:
+            Reread.objects.open().filter(pk=int(result.again)).update(done_at=now, rows=result.rows)
+        if result.error is None or result.changes:
+            schema_changes.write_down(run, stream, result.changes, now, is_loaded=result.error is None)
     StreamSync.objects.bulk_create(results)
-    Stream.objects.bulk_update(changed, ["cursor_value", "columns"])
+    Stream.objects.bulk_update(changed, ["cursor_value", "columns", "cursor_moved_at"])
 
 
 def _failed(run: SyncRun, attempt: Attempt, error: PortalError) -> None:
@@ -191,7 +224,7 @@ def _failed(run: SyncRun, attempt: Attempt, error: PortalError) -> None:
             failure_sentence=error.sentence,
             failure_detail=error.detail,
         )
-        _write_streams(run, attempt, committed or _all_failed(run, error), now)
+        _write_streams(run, attempt, committed or _all_failed(attempt, error), now)
         if delay is None:
             SyncRun.objects.fail(run.pk, error, **news)
         else:
@@ -213,12 +246,9 @@ def _failed(run: SyncRun, attempt: Attempt, error: PortalError) -> None:
     )
 
 
-def _all_failed(run: SyncRun, error: PortalError) -> SyncOutcome:
-    """The outcome of an attempt that failed as a whole: every stream that was asked for."""
-    requested = run.source.streams.enabled()
-    if run.streams:
-        requested = requested.filter(name__in=run.streams)
-    return SyncOutcome([StreamOutcome(stream.name, error=error) for stream in requested])
+def _all_failed(attempt: Attempt, error: PortalError) -> SyncOutcome:
+    """The outcome of an attempt that failed as a whole: every stream that it asked for."""
+    return SyncOutcome([StreamOutcome(name, error=error) for name in attempt.streams])
 
 
 def _next_delay(attempt_number: int, error: PortalError) -> timedelta | None:

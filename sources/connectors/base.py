@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 
 class SyncMode(StrEnum):
@@ -83,11 +84,23 @@ class StreamSpec:
 
 
 @dataclass(frozen=True)
+class Again:
+    """A wish that a stream is read again: since `moment` (merged), or from the beginning (None; replaces the table).
+
+    `key` names the wish: it is kept with the rows, so that it is carried out once whoever dies in between.
+    """
+
+    key: str
+    moment: datetime | None = None
+
+
+@dataclass(frozen=True)
 class StreamRequest:
     """What to read of one stream in this sync.
 
     `along`: streams whose rows the same requests bring, to be handed out as pages of their own (`Page.stream`).
     `accept_fewer`: a person has said that far fewer rows than last time are right.
+    `again`, `holds_changes`, `agreed_changes` (keys of changed columns) are for the engine; connectors need not look.
     """
 
     name: str
@@ -96,6 +109,9 @@ class StreamRequest:
     primary_key: tuple[str, ...] = ()
     along: tuple[str, ...] = ()
     accept_fewer: bool = False
+    again: Again | None = None
+    holds_changes: bool = False
+    agreed_changes: frozenset[str] = frozenset()
 
 
 # In a row of a stream with an `owner_key`: this owner has no rows left. Such a row only removes, it is never stored.
@@ -141,3 +157,27 @@ class Connector(Protocol):
 
     def read(self, settings: Mapping[str, Any], stream: StreamRequest, since: Any) -> Iterator[Page]:
         """Pages of `stream`; `since` is the cursor kept by the last committed sync, None to read everything."""
+
+
+@runtime_checkable
+class ReachesBack(Protocol):
+    """Optional for a connector: it can read again what is newer than a moment (a backfill).
+
+    One that cannot say where to begin leaves this out, and people are offered to read everything again instead.
+    """
+
+    reads_back: str  # what comes again, in words: "what was created" (since then)
+
+    def cursor_from(self, stream: StreamRequest, moment: datetime, since: Any) -> Any:
+        """The kept cursor `since`, changed so that `read` brings everything from `moment` (UTC) up to now.
+
+        That one read must bring also what is newer than `since`, and end with an ordinary cursor. None: this stream
+        cannot. Asked by pages too, so it answers without a request.
+        """
+
+
+def cursor_from(connector: Any, stream: StreamRequest, moment: datetime, since: Any) -> Any:
+    """`ReachesBack.cursor_from`, or None when the connector or the stream cannot."""
+    if since is None or stream.sync_mode is not SyncMode.INCREMENTAL or not isinstance(connector, ReachesBack):
+        return None
+    return connector.cursor_from(stream, moment, since)

@@ -10,6 +10,9 @@ from sources.engines.base import Engine
 
 ENGINES: dict[str, str] = {"dlt": "sources.engines.dlt_engine.DltEngine"}
 
+# Those that understand `StreamRequest.again`: a stream of theirs can be reset and backfilled.
+CAN_REREAD = frozenset({"dlt"})
+
 
 @cache
 def get_engine(name: str) -> Engine:

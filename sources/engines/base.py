@@ -23,9 +23,39 @@ class SyncRequest:
     work_dir: Path  # this source's own, kept between syncs (pending packages, state)
 
 
+# The `kind` of a failure that is none: a stream whose columns changed waits for a person's word.
+HELD = "held"
+
+
+@dataclass(frozen=True)
+class ColumnChange:
+    """A column that is not what it was at the last sync. `kind`: a value of `SchemaChange.Kind`.
+
+    `is_held`: nothing of the stream was loaded because of it. Types are the warehouse's words (bigint, text, …).
+    """
+
+    kind: str
+    column: str
+    old_type: str = ""
+    new_type: str = ""
+    is_held: bool = False
+
+    @property
+    def key(self) -> str:
+        return f"{self.kind}:{self.column}:{self.new_type}"
+
+    @property
+    def is_mere_news(self) -> bool:
+        """No column of the table is touched: worth noting, no reason to hold or to warn."""
+        return self.kind == "new_field"
+
+
 @dataclass
 class StreamOutcome:
-    """How one stream fared: rows loaded (0 is fine), the cursor kept, the columns now in the warehouse."""
+    """How one stream fared: rows loaded (0 is fine), the cursor kept, the columns now in the warehouse.
+
+    `again`: the key of the wish to read it again that is carried out now. `changes`: columns that are not what they were.
+    """
 
     name: str
     rows: int = 0
@@ -33,6 +63,8 @@ class StreamOutcome:
     cursor: Any = None
     columns: dict[str, str] = field(default_factory=dict)
     error: PortalError | None = None
+    again: str = ""
+    changes: list[ColumnChange] = field(default_factory=list)
 
 
 @dataclass
