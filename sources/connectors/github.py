@@ -79,6 +79,7 @@ class GitHubConnector:
     # No pacing by the clock: GitHub says with each answer how much of the hour is left.
     rate_limits = (RateLimit(5_000, 3_600, "requests of one token"),)
     streams: tuple[StreamSpec, ...] = STREAMS
+    reads_back = "everything changed or committed"
 
     def check(self, settings: Mapping[str, Any]) -> str:
         with secrets_hidden([settings.get("token", "")]), self._client(settings, tries=CHECK_TRIES) as client:
@@ -99,6 +100,12 @@ class GitHubConnector:
 
     def discover(self, settings: Mapping[str, Any]) -> list[StreamSpec]:
         return list(STREAMS)
+
+    def cursor_from(self, stream: StreamRequest, moment: datetime, since: Any) -> Any:
+        if stream.name == "repositories":
+            return None
+        back = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+        return {name: _back_to(known, back) for name, known in since.items()}
 
     def read(self, settings: Mapping[str, Any], stream: StreamRequest, since: Any) -> Iterator[Page]:
         if stream.name not in SPECS:
@@ -305,16 +312,19 @@ class _Reader:
             empty_ok=True,
         )
         head = answer.body[0]["sha"] if answer and answer.body else ""
-        if not head or head == known.get("head"):
+        again_from = known.get("again_from", "")
+        if not head or (head == known.get("head") and not again_from):
             if not known:
                 yield [], "", {"head": head}
             return
-        if known.get("head"):
-            between = list(self._between(name, known["head"], head))
-            if between:
-                yield self._commit_rows(name, between), "commits", {"head": head}
+        between = list(self._between(name, known["head"], head)) if known.get("head") not in (None, "", head) else []
+        if between:
+            # A branch that was merged brings commits that are older than any day to read again from.
+            yield self._commit_rows(name, between), "commits", None if again_from else {"head": head}
+            if not again_from:
                 return
-        yield from self._history(name, head, 1)
+        since_then = between or head == known.get("head")
+        yield from self._history(name, head, 1, since=again_from if since_then else "")
 
     def _between(self, name: str, old: str, new: str) -> Iterator[dict[str, Any]]:
         """Commits that are reachable from `new` and not from `old`; nothing when GitHub no longer knows `old`."""
@@ -323,12 +333,13 @@ class _Reader:
         ):
             yield from answer.body["commits"]
 
-    def _history(self, name: str, head: str, page: int) -> Iterator[Piece]:
+    def _history(self, name: str, head: str, page: int, *, since: str = "") -> Iterator[Piece]:
         """Everything reachable from `head`, page by page: pinned to that commit, the pages never shift."""
+        newer = {"since": since} if since else {}
         while True:
             answer = self.client.get(
                 f"repos/{name}/commits",
-                {"sha": head, "per_page": PAGE, "page": page},
+                {"sha": head, "per_page": PAGE, "page": page, **newer},
                 forbidden=self.forbidden,
             )
             assert answer is not None
@@ -344,6 +355,15 @@ class _Reader:
 
     def _commit_rows(self, name: str, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return [self.shapes["commits"].row(item, repository=name) for item in items]
+
+
+def _back_to(known: dict[str, Any], back: str) -> dict[str, Any]:
+    """The cursor of one repository, reaching back; a first read that is under way brings everything anyway."""
+    if "after" in known or "next_page" in known:
+        return known
+    if "head" in known:
+        return {**known, "again_from": back} if known["head"] else known
+    return {"updated": min(back, known["updated"]), "seen": {}} if known["updated"] else known
 
 
 def _edge(newest: str) -> str:

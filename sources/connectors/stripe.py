@@ -5,13 +5,15 @@ by `created`, changed ones by `/v1/events`, each changed object fetched once as 
 after a longer pause everything is read again.
 
 The cursor: {"event_at": the newest event or object seen (Stripe's clock), "seen": events in the overlap that are done,
-"checked_at": when (our clock)}; while a first read is under way also {"after": the last object handed out}.
+"checked_at": when (our clock)}; while a first read is under way also {"after": the last object handed out}. For a
+backfill {"created_from": when (Stripe's clock)} is added; it is not kept.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from portal.failures import TerminalError
@@ -70,6 +72,7 @@ class StripeConnector:
     )
     rate_limits = (RateLimit(100, 1.0, "read requests of a live account; 25 a second in test mode"),)
     streams: tuple[StreamSpec, ...] = STREAMS
+    reads_back = "everything created"
 
     def check(self, settings: Mapping[str, Any]) -> str:
         with secrets_hidden([settings.get("api_key", "")]), self._client(settings, tries=CHECK_TRIES) as client:
@@ -97,6 +100,10 @@ class StripeConnector:
     def read(self, settings: Mapping[str, Any], stream: StreamRequest, since: Any) -> Iterator[Page]:
         with secrets_hidden([settings.get("api_key", "")]), self._client(settings) as client:
             yield from _Reader(client, stream).pages(since)
+
+    def cursor_from(self, stream: StreamRequest, moment: datetime, since: Any) -> Any:
+        # Stripe lists by creation only. While a first read is under way, that one brings everything.
+        return None if since.get("after") else {**since, "created_from": int(moment.timestamp())}
 
     def _client(self, settings: Mapping[str, Any], **options: Any) -> ApiClient:
         key = str(settings.get("api_key") or "").strip()
@@ -190,8 +197,9 @@ class _Reader:
         changed, times = self._news(max(0, known_to - OVERLAP), frozenset(since["seen"]))
         newest = max((known_to, *times.values()))
 
-        for items in self._list(created_from=max(0, known_to - OVERLAP)):
-            new = [item for item in items if item["id"] in changed or item["created"] > known_to]
+        again_from = min(since.get("created_from", known_to + 1), known_to + 1)
+        for items in self._list(created_from=max(0, min(known_to - OVERLAP, again_from))):
+            new = [item for item in items if item["id"] in changed or item["created"] >= again_from]
             for item in new:
                 changed.pop(item["id"], None)
                 newest = max(newest, item["created"])

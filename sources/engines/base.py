@@ -45,6 +45,18 @@ class ColumnChange:
         return f"{self.kind}:{self.column}:{self.new_type}"
 
     @property
+    def words(self) -> str:
+        """ "column “amount” vanished"."""
+        types = f"{self.old_type} → {self.new_type}"
+        return {
+            "added": f"column “{self.column}” was added",
+            "vanished": f"column “{self.column}” vanished",
+            "widened": f"column “{self.column}” became wider ({types})",
+            "changed": f"column “{self.column}” changed its type ({types})",
+            "emptied": f"column “{self.column}” is empty in every row",
+        }.get(self.kind, f"“{self.column}” is new")
+
+    @property
     def is_mere_news(self) -> bool:
         """No column of the table is touched: worth noting, no reason to hold or to warn."""
         return self.kind == "new_field"

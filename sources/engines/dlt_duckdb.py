@@ -1,14 +1,15 @@
-"""dlt's DuckDB destination with four habits changed.
+"""dlt's DuckDB destination with five habits changed.
 
 - Each table is replaced or merged in one transaction, so no reader meets it empty or half done.
 - `_dlt_load_id` is added while a Parquet file is copied in: our files are written before the load has an id.
 - A table is replaced straight from its files: no copy of it in a staging dataset, which would cost as much again.
+- Replacing a table gives its columns the types that come, in the same transaction.
 - Merging by owner and by primary key deletes in two statements: joined by OR, DuckDB would compare every pair of rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,11 +53,37 @@ class ReplaceJob(SqlFollowupJob):
     """Replaces a table by the rows of its files: straight from them, without a copy of the table in between."""
 
     @classmethod
-    def of(cls, table: PreparedTableSchema, files: Sequence[str], load_id: str, sql_client: Any) -> Any:
-        target = sql_client.make_qualified_table_name(table["name"])
+    def of(
+        cls, table: PreparedTableSchema, files: Sequence[str], load_id: str, sql_client: Any, types: Mapping[str, str]
+    ) -> Any:
+        """`types`: SQL types the columns shall have. Changed first in the transaction: later DuckDB refuses."""
+        target = sql_client.make_qualified_table_name(str(table["name"]))
+        retyping = "".join(f"{each};\n" for each in _retyping(str(table["name"]), target, sql_client, types))
         job = cls(ParsedLoadJobFileName(table["name"], ParsedLoadJobFileName.new_file_id(), 0, "sql").file_name())
-        job._save_text_file(f"DELETE FROM {target};\nINSERT INTO {target} BY NAME {_rows_of(files, load_id)};")
+        job._save_text_file(
+            f"{retyping}DELETE FROM {target};\nINSERT INTO {target} BY NAME {_rows_of(files, load_id)};"
+        )
         return job
+
+
+def _retyping(table: str, target: str, sql_client: Any, types: Mapping[str, str]) -> list[str]:
+    """All rows of the table go, so a column may take whatever type comes."""
+    with sql_client:  # a session of its own, beside that of the job under way
+        there = dict(
+            sql_client.execute_sql(
+                "SELECT column_name, data_type FROM duckdb_columns()"
+                " WHERE database_name = current_database() AND schema_name = %s AND table_name = %s",
+                sql_client.dataset_name,
+                table,
+            )
+        )
+    statements = []
+    for name, kind in types.items():
+        if there.get(name, kind) != kind:
+            column = f"ALTER TABLE {target} ALTER {sql_client.escape_column_name(name)}"
+            # Part of a key: for a moment its rows, which go anyway, have no value.
+            statements += [f"{column} DROP NOT NULL", f"{column} SET DATA TYPE {kind} USING NULL"]
+    return statements
 
 
 def _rows_of(files: Sequence[str], load_id: str) -> str:
@@ -112,7 +139,8 @@ class PortalDuckDbClient(DuckDbClient):
             return super().create_table_chain_completed_followup_jobs(table_chain, completed_table_chain_jobs)
         files = [job.file_path for job in completed_table_chain_jobs or () if job.file_path.endswith(".parquet")]
         load_id = Path(files[0]).parent.parent.name  # the package's folder
-        return [ReplaceJob.of(table, files, load_id, self.sql_client)]
+        types = {name: self.type_mapper.to_destination_type(column, table) for name, column in table["columns"].items()}
+        return [ReplaceJob.of(table, files, load_id, self.sql_client, types)]
 
     def _create_merge_followup_jobs(self, table_chain: Sequence[PreparedTableSchema]) -> list[Any]:
         return [MergeJob.from_table_chain(table_chain, self.sql_client)]

@@ -26,8 +26,17 @@ from sources.engines.base import (
     SyncOutcome,
     SyncRequest,
 )
+from sources.engines.columns import EXTRA, compare, emptied
 from sources.engines.locks import only_one
-from sources.engines.readings import Reading, comes_along, copy_wait, fingerprint_of, raise_failures, with_along
+from sources.engines.readings import (
+    Reading,
+    comes_along,
+    copy_wait,
+    filled_columns,
+    fingerprint_of,
+    raise_failures,
+    with_along,
+)
 
 # A full refresh with fewer rows than this share of what is there is more often a fault than the truth.
 SUSPICIOUS_SHARE = 0.5
@@ -130,7 +139,8 @@ class _Sync:
             if stream.sync_mode is SyncMode.INCREMENTAL and kept.get("cursor_field", "") == stream.cursor_field:
                 since = kept.get("cursor")
             key = stream.primary_key or spec.primary_key
-            reading = Reading(stream, spec, table, since=since, key=tuple(key))
+            reading = Reading(stream, spec, table, since=since, kept=since, key=tuple(key))
+            reading.begin_again(self.connector, kept.get("again", ""))
             reading.spool = Spool(folder, table, key, self.store.normalize, spec.columns)
             if spec.owner_key and stream.sync_mode is SyncMode.INCREMENTAL:
                 reading.spool.watch_for_gone()
@@ -190,6 +200,7 @@ class _Sync:
         if page.starts_over:
             for each in together.values():
                 each.starts_over = True
+        to.extra.look_at(page.rows)
         if to.spool.add(page.rows):
             self.progress(to.request.name, to.spool.rows)
         if page.cursor is not None:
@@ -232,12 +243,15 @@ class _Sync:
         for name, reading in readings.items():
             if reading.is_full and not reading.error:
                 self._refuse_if_shrunk(connection, reading, tables)
-            load = self._table_load(reading, tables, kept.get(name, {}))
+            self._notice_changes(reading, kept.get(name, {}))
+            load = self._fitted(connection, reading, tables, self._table_load(reading, tables, kept.get(name, {})))
             if load is not None:
                 loads.append(load)
                 taken.append(reading)
+            elif not reading.is_held:
+                reading.changes = []  # they will be noticed with the first row
             if self._may_keep_cursor(reading, tables):
-                kept[name] = self._state(reading, kept.get(name, {}))
+                kept[name] = self._state(reading, kept.get(name, {}), is_loaded=load is not None)
         is_stale = any(time.time() - state.get("saved_at", 0) > CURSOR_ONLY_AFTER for state in streams.values())
         if loads or (is_stale and json.dumps(kept, sort_keys=True) != before):
             now = time.time()
@@ -255,6 +269,7 @@ class _Sync:
         is_new = reading.table not in tables
         replaces = reading.is_full
         is_same = replaces and reading.fingerprint and reading.fingerprint == kept.get("fingerprint")
+        is_same = is_same and not any(not change.is_mere_news for change in reading.changes)
         if not is_new and (is_same or not (reading.spool.rows or replaces)):
             return None
         if not reading.spool.columns:
@@ -270,10 +285,39 @@ class _Sync:
             may_go=reading.spool.has_gone,
         )
 
+    def _notice_changes(self, reading: Reading, kept: Mapping[str, Any]) -> None:
+        """What the columns were at the last load is kept with its rows; hold the stream if that is its policy."""
+        reading.changes = compare(kept.get("columns", {}), _types(reading))
+        reading.changes += reading.extra.new_since(kept.get("extra"))
+        if reading.is_full and reading.spec.columns and reading.spool.rows and not reading.error:
+            reading.filled = filled_columns(reading)
+            vanished = {change.column for change in reading.changes if change.kind == "vanished"}
+            was_filled = None if "filled" not in kept else set(kept["filled"]) - vanished
+            reading.changes += emptied(was_filled, reading.filled, reading.spool.rows)
+        reading.hold()
+
+    def _fitted(self, connection: Any, reading: Reading, tables: Mapping[str, int], load: Any) -> Any:
+        """The load with the types its table will have; None when they cannot be brought together."""
+        from sources.engines.duckdb_columns import fit, forget_staging
+
+        if load is None or reading.table not in tables:
+            return load
+        try:
+            if load.disposition == "replace":
+                forget_staging(connection, self.request.dataset, load.table, load.columns)
+            else:
+                load.columns = fit(connection, self.request.dataset, load.table, load.columns, load.files)
+        except TerminalError as error:
+            reading.fail(error)
+            return None
+        return load
+
     def _may_load(self, reading: Reading, tables: Mapping[str, int]) -> bool:
         """Whole readings always. Of one that broke off: what the connector vouched for with a cursor."""
         if reading.error is None:
             return True
+        if reading.is_held or reading.reads_again:
+            return False
         if reading.is_whole or reading.cursor is None or not reading.spool.rows:
             return False
         if reading.request.sync_mode is not SyncMode.INCREMENTAL or reading.starts_over or not reading.key:
@@ -285,13 +329,22 @@ class _Sync:
             return False  # no table was made; a cursor would claim that there is one
         return self._may_load(reading, tables)
 
-    def _state(self, reading: Reading, kept: Mapping[str, Any]) -> dict[str, Any]:
-        state = {
+    def _state(self, reading: Reading, kept: Mapping[str, Any], *, is_loaded: bool) -> dict[str, Any]:
+        state = {name: kept[name] for name in ("again", "columns", "extra", "filled") if name in kept}
+        state |= {
             "table": reading.table,
             "cursor_field": reading.request.cursor_field,
-            "cursor": reading.cursor if reading.cursor is not None else reading.since,
+            "cursor": reading.cursor if reading.cursor is not None else reading.kept,
             "saved_at": kept.get("saved_at", time.time()),
         }
+        if reading.has_read_again:
+            state["again"] = reading.has_read_again
+        if is_loaded:
+            state["columns"] = _types(reading)
+            if any(column.name == EXTRA for column in reading.spec.columns):
+                state["extra"] = sorted({*state.get("extra", ()), *reading.extra.names})
+            if reading.filled is not None:
+                state["filled"] = reading.filled
         if reading.fingerprint and reading.is_full:
             state["fingerprint"] = reading.fingerprint
         return state
@@ -309,6 +362,8 @@ class _Sync:
                     cursor=committed.get(name, {}).get("cursor"),
                     columns=self.store.columns(reading.table),
                     error=reading.error,
+                    again=reading.has_read_again,
+                    changes=reading.changes,
                 )
                 for name, reading in readings.items()
             ],
@@ -316,6 +371,12 @@ class _Sync:
         )
         raise_failures([reading.error for reading in readings.values() if reading.error], outcome)
         return outcome
+
+
+def _types(reading: Reading) -> dict[str, str]:
+    from sources.engines.duckdb_columns import words
+
+    return {column.name: words(column) for column in reading.spool.columns}
 
 
 def _secrets(connector: Connector, settings: Mapping[str, Any]) -> list[str]:

@@ -184,6 +184,7 @@ class DltStore:
             ) from error
         try:
             connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
+            connection.execute("set timezone = 'UTC'")  # how moments become text
             yield connection
         finally:
             connection.close()
@@ -225,6 +226,7 @@ class DltStore:
             # dlt believes that the tables it once made are there; this makes it look.
             connection.execute(f"delete from {quoted(self.dataset)}._dlt_version")
         self._open(connection)
+        self._retype(loads)
         try:
             if loads:
                 self._pipeline.extract(self._source(loads, streams))
@@ -242,6 +244,19 @@ class DltStore:
             raise as_load_error(error) from error
         finally:
             self._tidy()
+
+    def _retype(self, loads: Sequence[TableLoad]) -> None:
+        """Tell dlt's schema that a column has another type now; left to itself dlt would refuse to load."""
+        if not self._pipeline.default_schema_name:
+            return
+        tables = self._pipeline.default_schema.tables
+        for load in loads:
+            known = tables.get(load.table, {"columns": {}})["columns"]
+            for column in load.columns:
+                if column.name in known and "data_type" in known[column.name]:
+                    for size in ("precision", "scale"):
+                        known[column.name].pop(size, None)
+                    known[column.name].update(column.hint())
 
     def _source(self, loads: Sequence[TableLoad], streams: Mapping[str, Any]) -> Any:
         dlt = self.dlt

@@ -46,6 +46,14 @@ def without_twins(files: Sequence[Path], key: Sequence[str], target: Path) -> in
         )[0]
 
 
+def filled(files: Sequence[Path], names: Sequence[str]) -> list[str]:
+    """Those of the columns that have a value in any row."""
+    counts = ", ".join(f"count({_listed([name])})" for name in names)
+    with _asked(files) as ask:
+        row = ask(f"select {counts} from read_parquet($files)")
+    return [name for name, count in zip(names, row, strict=True) if count]
+
+
 @contextmanager
 def _asked(files: Sequence[Path]) -> Iterator[Any]:
     import duckdb

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from portal.failures import PortalError, TransientError
-from sources.connectors.base import StreamRequest, StreamSpec, SyncMode
+from portal.failures import PortalError, TerminalError, TransientError
+from sources.connectors.base import StreamRequest, StreamSpec, SyncMode, cursor_from
 from sources.engines import files
-from sources.engines.base import SyncOutcome, TerminalSyncError, TransientSyncError
+from sources.engines.base import HELD, ColumnChange, SyncOutcome, TerminalSyncError, TransientSyncError
+from sources.engines.columns import ExtraFields
 
 
 @dataclass
@@ -29,6 +30,56 @@ class Reading:
     loaded: int = 0
     error: PortalError | None = None
     key: tuple[str, ...] = field(default=())
+    # The cursor to keep when the connector tells none. Not `since`, which may reach back further (a backfill).
+    kept: Any = None
+    # Carries out the wish to read it again: counts only as a whole, since half of it would look like all of it.
+    reads_again: bool = False
+    extra: ExtraFields = field(default_factory=ExtraFields)
+    filled: list[str] | None = None
+    changes: list[ColumnChange] = field(default_factory=list)
+    is_held: bool = False
+
+    def begin_again(self, connector: Any, done: str) -> None:
+        """Turn to the wish that came with the request, unless `done` (a wish's key) says that it is carried out."""
+        again = self.request.again
+        if again is None or again.key == done:
+            return
+        self.reads_again = True
+        if again.moment is None or self.since is None:
+            self.since = self.kept = None
+            return
+        back = cursor_from(connector, self.request, again.moment, self.since)
+        if back is None:
+            self.fail(
+                TerminalError(
+                    "It cannot be read again from a day on. Withdraw that wish on the stream's page, or reset it there.",
+                    kind="backfill",
+                )
+            )
+        else:
+            self.since = back
+
+    @property
+    def has_read_again(self) -> str:
+        """The key of the wish that is carried out once this is committed."""
+        again = self.request.again
+        return again.key if again is not None and self.error is None else ""
+
+    def hold(self) -> None:
+        """Load nothing of it, because its columns changed and nobody has agreed to that yet."""
+        pending = [c for c in self.changes if not c.is_mere_news and c.key not in self.request.agreed_changes]
+        if not self.request.holds_changes or not pending:
+            return
+        self.is_held = True
+        self.changes = [replace(change, is_held=True) for change in pending]
+        if self.error is None:
+            self.fail(
+                TerminalError(
+                    f"It is held: {', '.join(change.words for change in pending)}. Nothing of it is loaded until "
+                    "somebody agrees to that on the source's page.",
+                    kind=HELD,
+                )
+            )
 
     @property
     def is_full(self) -> bool:
@@ -47,7 +98,8 @@ def raise_failures(errors: Sequence[PortalError], outcome: SyncOutcome) -> None:
     if not errors:
         return
     passing = [error for error in errors if error.is_transient]
-    first = (passing or errors)[0]
+    # What is only held is the least of several troubles.
+    first = (passing or [error for error in errors if error.kind != HELD] or errors)[0]
     sentence = first.sentence
     if len(errors) > 1:
         others = "one other stream" if len(errors) == 2 else f"{len(errors) - 1} other streams"
@@ -97,3 +149,9 @@ def fingerprint_of(reading: Reading) -> str:
     if reading.request.sync_mode is not SyncMode.FULL_REFRESH or not reading.spool.rows:
         return ""
     return files.fingerprint([path for path, _ in reading.spool.files])
+
+
+def filled_columns(reading: Reading) -> list[str]:
+    """The declared columns that have a value in any row of a complete read."""
+    names = [column.name for column in reading.spool.columns]
+    return files.filled([path for path, _ in reading.spool.files], names)

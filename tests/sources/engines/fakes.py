@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from sources.connectors.base import Column, FieldKind, FormField, Page, StreamRequest, StreamSpec
@@ -25,6 +26,7 @@ class FakeConnector:
     fields = (FormField("token", "Token", "Any.", FieldKind.SECRET),)
     permissions: tuple[str, ...] = ()
     setup_help = ""
+    reads_back = "what was made"
 
     def __init__(self) -> None:
         self.reset()
@@ -35,6 +37,10 @@ class FakeConnector:
         )
         self.pages: dict[str, Any] = {}
         self.asked: list[tuple[StreamRequest, Any]] = []
+        self.can_reach_back = True
+
+    def cursor_from(self, stream: StreamRequest, moment: datetime, since: Any) -> Any:
+        return {"since": since, "back_to": moment.date().isoformat()} if self.can_reach_back else None
 
     def check(self, settings: Mapping[str, Any]) -> str:
         return "Connected."
