@@ -208,6 +208,8 @@ class Stream(models.Model):
     columns = models.JSONField(default=dict, blank=True, editable=False)
     cursor_value = models.JSONField(null=True, blank=True, editable=False)
     cursor_moved_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # In its table, as of the last sync; None when nobody counted.
+    table_rows = models.PositiveBigIntegerField(null=True, blank=True, editable=False)
 
     objects = StreamQuerySet.as_manager()
 

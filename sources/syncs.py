@@ -191,20 +191,27 @@ def _write_streams(run: SyncRun, attempt: Attempt, outcome: SyncOutcome, now: da
                 failure_sentence=result.error.sentence if result.error else "",
             )
         )
-        if result.error is not None and result.cursor is None:
-            pass  # nothing is known of it
-        elif (result.cursor, result.columns) != (stream.cursor_value, stream.columns):
-            if result.cursor != stream.cursor_value:
-                stream.cursor_moved_at = now
-            stream.cursor_value = result.cursor
-            stream.columns = result.columns or stream.columns
+        if _take_over(stream, result, now):
             changed.append(stream)
         if result.again:
             Reread.objects.open().filter(pk=int(result.again)).update(done_at=now, rows=result.rows)
         if result.error is None or result.changes:
             schema_changes.write_down(run, stream, result.changes, now, is_loaded=result.error is None)
     StreamSync.objects.bulk_create(results)
-    Stream.objects.bulk_update(changed, ["cursor_value", "columns", "cursor_moved_at"])
+    Stream.objects.bulk_update(changed, ["cursor_value", "columns", "cursor_moved_at", "table_rows"])
+
+
+def _take_over(stream: Stream, result: StreamOutcome, now: datetime) -> bool:
+    """Note on the stream how it is now; False when nothing changed, or nothing is known because it failed."""
+    before = (stream.cursor_value, stream.columns, stream.table_rows)
+    if result.error is None or result.cursor is not None:
+        if result.cursor != stream.cursor_value:
+            stream.cursor_moved_at = now
+        stream.cursor_value = result.cursor
+        stream.columns = result.columns or stream.columns
+    if result.table_rows is not None:
+        stream.table_rows = result.table_rows
+    return (stream.cursor_value, stream.columns, stream.table_rows) != before
 
 
 def _failed(run: SyncRun, attempt: Attempt, error: PortalError) -> None:

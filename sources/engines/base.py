@@ -67,6 +67,7 @@ class StreamOutcome:
     """How one stream fared: rows loaded (0 is fine), the cursor kept, the columns now in the warehouse.
 
     `again`: the key of the wish to read it again that is carried out now. `changes`: columns that are not what they were.
+    `table_rows`: how many rows its table has now; None when the engine does not count.
     """
 
     name: str
@@ -77,6 +78,7 @@ class StreamOutcome:
     error: PortalError | None = None
     again: str = ""
     changes: list[ColumnChange] = field(default_factory=list)
+    table_rows: int | None = None
 
 
 @dataclass

@@ -259,6 +259,10 @@ class _Sync:
             self.store.load(connection, loads, kept)
             for reading in taken:
                 reading.loaded = reading.spool.rows
+        there = self.store.tables(connection)
+        for reading in readings.values():
+            if reading.table in there:
+                reading.table_rows = self.store.count(connection, reading.table)
         return bool(loads)
 
     def _table_load(self, reading: Reading, tables: Mapping[str, int], kept: Mapping[str, Any]) -> Any:
@@ -364,6 +368,7 @@ class _Sync:
                     error=reading.error,
                     again=reading.has_read_again,
                     changes=reading.changes,
+                    table_rows=reading.table_rows,
                 )
                 for name, reading in readings.items()
             ],

@@ -28,6 +28,7 @@ class Reading:
     fingerprint: str = ""
     seconds: float = 0.0
     loaded: int = 0
+    table_rows: int | None = None
     error: PortalError | None = None
     key: tuple[str, ...] = field(default=())
     # The cursor to keep when the connector tells none. Not `since`, which may reach back further (a backfill).
