@@ -19,7 +19,7 @@ from portal.runs import RunStatus, Trigger
 from quality import notifications
 from quality.models import Outcome, Scan
 from sources.models import Source, SyncRun
-from sources.syncs import request_sync
+from sources.syncs import request_sync, rows_brought
 
 # Between looks at a run that another process is working on.
 _POLL_SECONDS = 0.2
@@ -70,12 +70,12 @@ def _sync(source: Source) -> dict[str, Any]:
             run.refresh_from_db()
     if run is None:  # it ended between the two looks: then that one brought the news
         run = source.runs.latest("pk")
-    attempt = run.attempts.order_by("-number").first()
+    attempts = list(run.attempts.order_by("number"))
     entry = {
         "source": source.slug,
         "status": run.status,
-        "attempts": run.attempts.count(),
-        "rows": attempt.rows if attempt else {},
+        "attempts": len(attempts),
+        "rows": rows_brought(attempts),
         "seconds": round(time.monotonic() - began, 3),
     }
     if run.failure_sentence and run.status == RunStatus.FAILED:

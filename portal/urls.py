@@ -16,6 +16,7 @@ urlpatterns = [
     path("sources/<slug:slug>/streams/", sources.streams, name="source_streams"),
     path("sources/<slug:slug>/sync/", sources.sync, name="sync_now"),
     path("runs/<int:pk>/", runs.page, name="run"),
+    path("runs/<int:pk>/retry/", runs.retry, name="retry_run"),
     path("runs/<int:pk>/live/", runs.live, name="run_live"),
     path("builds/<int:pk>/", builds.page, name="build"),
     path("builds/<int:pk>/live/", builds.live, name="build_live"),

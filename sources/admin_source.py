@@ -26,6 +26,7 @@ from portal.runs import Trigger
 from sources import audit, offers, probes, schedules
 from sources.admin_probes import ProbeViews, rows_of_new
 from sources.admin_runs import STATUS_COLOURS
+from sources.admin_streams import StreamViews
 from sources.connectors import CONNECTORS, all_connectors, get_connector
 from sources.connectors.base import Connector, StreamSpec
 from sources.forms import SourceForm, setting_names, source_form
@@ -64,7 +65,7 @@ class StreamInline(TabularInline):
 
 
 @admin.register(Source)
-class SourceAdmin(ProbeViews, SimpleHistoryAdmin, ModelAdmin):
+class SourceAdmin(ProbeViews, StreamViews, SimpleHistoryAdmin, ModelAdmin):
     list_display = ("name", "system", "when", "owner", "last_run", "streams_summary", "is_enabled")
     list_filter = ("is_enabled", "connector", "owner")
     list_select_related = ("owner",)
@@ -160,6 +161,7 @@ class SourceAdmin(ProbeViews, SimpleHistoryAdmin, ModelAdmin):
         return [
             path("schedule/", wrap(self.schedule_view), name="sources_source_schedule"),
             *self.probe_urls(),
+            *self.stream_urls(),
             *super().get_urls(),
         ]
 

@@ -16,6 +16,12 @@ def explain(source: Source, sentence: str) -> None:
     source._change_reason = sentence  # type: ignore[attr-defined]
 
 
+def note(source: Source, user: Any, sentence: str) -> None:
+    """One history row for something that was done to the source, though none of its own fields changed."""
+    history: Any = source.history
+    history.bulk_history_create([source], update=True, default_user=user, default_change_reason=sentence)
+
+
 def record(form: Any, formsets: Iterable[Any], *, user: Any, added: bool) -> None:
     """One history row for one save of the form: the source and its streams together. None when nothing changed."""
     sentences = ["Added."] if added else _changes(form)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -105,6 +106,19 @@ def outstanding(run: SyncRun) -> list[str]:
         streams = streams.filter(name__in=run.streams)
     brought = _brought(run)
     return [name for name in streams.values_list("name", flat=True) if name not in brought]
+
+
+def rows_brought(attempts: Sequence[Attempt]) -> dict[str, int]:
+    """Stream → rows of all attempts of one run: each brings what those before it did not.
+
+    What a vanished worker counted was read again by the next, so it counts only while it is the last.
+    """
+    rows: dict[str, int] = {}
+    for attempt in attempts:
+        if attempt.status != Attempt.Status.LOST or attempt is attempts[-1]:
+            for name, count in attempt.rows.items():
+                rows[name] = rows.get(name, 0) + count
+    return rows
 
 
 def _ask_engine(run: SyncRun, request: SyncRequest, progress: _Progress) -> SyncOutcome:

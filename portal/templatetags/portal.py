@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from typing import Any
@@ -12,9 +12,9 @@ from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.text import Truncator
 
 from portal import text
+from sources import cursors
 
 register = template.Library()
 
@@ -119,12 +119,9 @@ def at(context: dict[str, Any], then: datetime | None, never: str = "–", secon
 
 @register.simple_tag(takes_context=True)
 def cursor(context: dict[str, Any], value: Any) -> SafeString | str:
-    """How far a stream has been read: a moment where it is one, else the value itself, kept short."""
-    try:
-        then = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        return Truncator(str(value)).chars(40)
-    return at(context, then if timezone.is_aware(then) else timezone.make_aware(then, UTC))
+    """How far a stream has been read: a moment where it names one, else in words, without "read up to"."""
+    moment = cursors.moment_of(value)
+    return at(context, moment) if moment else cursors.read_up_to(value).removeprefix("read up to ")
 
 
 def _time(then: datetime, words: str) -> SafeString:

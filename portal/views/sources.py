@@ -23,12 +23,13 @@ from portal.views.live import Region, region
 from quality.freshness import FAILING, WORST_FIRST, stream_freshness, worst
 from quality.models import Incident
 from sources import schedules
-from sources.models import Attempt, Source, SyncRun
-from sources.syncs import request_sync
+from sources.models import Attempt, SchemaChange, Source, Stream, SyncRun
+from sources.syncs import request_sync, rows_brought
 
 RUNS_A_PAGE = 20
 NEXT_RUNS = 3
 INCIDENTS_SHOWN = 5
+CHANGES_SHOWN = 8
 REFRESH_SECONDS, REFRESH_SECONDS_ACTIVE = 20, 3
 FILTERS = {"all": "All", "failed": "Failed", "healed": "Healed by a retry", "new": "With new data"}
 
@@ -46,8 +47,8 @@ class RunLine:
 
     @property
     def rows(self) -> int | None:
-        """Rows of the last attempt; None before there was one."""
-        return sum(self.attempts[-1].rows.values()) if self.attempts else None
+        """Rows of all its attempts; None before there was one."""
+        return sum(rows_brought(self.attempts).values()) if self.attempts else None
 
     @property
     def healed_after(self) -> timedelta | None:
@@ -108,6 +109,10 @@ def _region(request: HttpRequest, source: Source) -> tuple[Region, dict[str, Any
         "page": page,
         "filters": FILTERS,
         "chosen": chosen,
+        "may_change": may(request, "sources.change_source"),
+        "changes": SchemaChange.objects.filter(stream__source=source).select_related("stream", "decided_by")[
+            :CHANGES_SHOWN
+        ],
         "incidents": Incident.objects.filter(source=source).order_by("-opened_at")[:INCIDENTS_SHOWN],
         "downstream": marts_fed_by(source.dataset),
     }
@@ -131,14 +136,22 @@ def _get(slug: str) -> Source:
 def page(request: HttpRequest, slug: str) -> HttpResponse:
     source = _get(slug)
     shown, context = _region(request, source)
-    may_change = may(request, "sources.change_source")
     last = source.runs.first()
     more = {
         "region": shown.html,
-        "may_change": may_change,
+        "undecided": _undecided(source),
         "shrunk": last if last is not None and last.failure_kind == "shrunk" and not last.is_active else None,
     }
     return render(request, "source.html", {**context, **more})
+
+
+def _undecided(source: Source) -> list[tuple[Stream, list[SchemaChange]]]:
+    """Per stream, the changed columns about which a person has to decide."""
+    found: dict[int, tuple[Stream, list[SchemaChange]]] = {}
+    changes = SchemaChange.objects.undecided().filter(stream__source=source).select_related("stream").order_by("pk")
+    for change in changes:
+        found.setdefault(change.stream_id, (change.stream, []))[1].append(change)
+    return list(found.values())
 
 
 @require_safe

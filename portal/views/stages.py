@@ -14,6 +14,7 @@ from portal.runs import Run, RunStatus
 from portal.text import duration, plural
 from quality.models import Outcome, Scan
 from sources.models import Attempt, SyncRun
+from sources.syncs import rows_brought
 
 # How long a page still looks for the next stage after the one before it has ended.
 NEXT_STAGE_WITHIN = timedelta(minutes=2)
@@ -93,7 +94,7 @@ def _sync_sentence(run: SyncRun, attempts: list[Attempt]) -> str:
         return run.failure_sentence
     if not attempts:
         return ""
-    rows = sum(attempts[-1].rows.values())
+    rows = sum(rows_brought(attempts).values())
     if run.status == RunStatus.SUCCEEDED and not run.has_new_data:
         return "Nothing new."
     return f"{plural(rows, 'row')}{' so far' if run.is_active else ''}"
