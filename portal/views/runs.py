@@ -42,12 +42,12 @@ def stream_lines(run: SyncRun, attempts: list[Attempt]) -> list[StreamLine]:
         streams = streams.filter(name__in=run.streams)
     labels = {stream.name: str(stream) for stream in streams.only("name", "label")}
     rows = rows_brought(attempts)
-    done: dict[str, StreamSync] = {}
-    for sync in StreamSync.objects.filter(attempt__in=attempts).select_related("stream").order_by("attempt__number"):
-        done[sync.stream.name] = sync
+    told = StreamSync.objects.filter(attempt__in=attempts).select_related("stream").order_by("attempt__number")
+    done = {each.stream.name: each for each in told}
     last = attempts[-1] if attempts else None
     under_way = set(last.rows) if last is not None and last.status == Attempt.Status.RUNNING else set()
     lines = []
+    sync: StreamSync | None
     for name in sorted({*labels, *rows, *done}):
         sync = None if name in under_way else done.get(name)
         if sync is not None:

@@ -94,7 +94,7 @@ def forget_staging(connection: Any, dataset: str, table: str, columns: Sequence[
     staged = types_of(connection, staging, table)
     if any(staged.get(column.name, words(column)) != words(column) for column in columns):
         # Without its record of what it made, dlt looks, and makes the table anew.
-        known = "delete from {}._dlt_version".format(quoted(staging))
+        known = f"delete from {quoted(staging)}._dlt_version"
         connection.execute(f"begin; drop table {quoted(staging)}.{quoted(table)}; {known}; commit")
 
 

@@ -1,7 +1,8 @@
 """Run syncs in processes of their own that die at a chosen point, as `kill -9` does.
 
 One process imports everything and forks a child per sync, as a prefork worker does. It reads orders from standard
-input, one JSON object a line ({"folder", "round", "point"}), and answers with the child's exit status.
+input, one JSON object a line ({"folder", "round", "point", "since"}), and answers with the child's exit status.
+`since` is the day of a backfill of "a" that every order repeats until it is done.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -76,11 +78,11 @@ def arm(point: str) -> None:
     }[point]()
 
 
-def sync(folder: Path, round_number: int, point: str) -> None:
+def sync(folder: Path, round_number: int, point: str, since_day: str = "") -> None:
     from django.conf import settings
 
     from sources import connectors
-    from sources.connectors.base import Page, StreamRequest, SyncMode
+    from sources.connectors.base import Again, Page, StreamRequest, SyncMode
     from sources.engines.base import SyncRequest
     from sources.engines.dlt_engine import DltEngine
     from tests.sources.engines.fakes import row
@@ -92,7 +94,8 @@ def sync(folder: Path, round_number: int, point: str) -> None:
 
     def new(since: Any) -> Any:
         # Half of what was known comes again with new values; what comes depends on the cursor alone.
-        begin = 0 if since is None else since - 50
+        is_again = isinstance(since, dict)  # the fake's way to say that it reaches back: to the beginning
+        begin = 0 if since is None or is_again else since - 50
         for number in range(begin, top, 10):
             if point == "reading" and number > begin:
                 die()
@@ -101,15 +104,17 @@ def sync(folder: Path, round_number: int, point: str) -> None:
 
     fake.pages = {"a": new, "b": [Page([row(n, name=f"round {round_number}") for n in range(top)])]}
     arm(point)
+    again = Again("wish", datetime.fromisoformat(since_day)) if since_day else None
     request = SyncRequest(
         source="fake",
         connector="fake",
         settings={"token": "x"},
-        streams=(StreamRequest("a"), StreamRequest("b", SyncMode.FULL_REFRESH)),
+        streams=(StreamRequest("a", again=again), StreamRequest("b", SyncMode.FULL_REFRESH)),
         dataset="raw_fake",
         work_dir=folder / "work",
     )
-    DltEngine().sync(request, lambda stream, rows: None)
+    outcome = DltEngine().sync(request, lambda stream, rows: None)
+    assert outcome.streams[0].again == (again.key if again else "")
 
 
 def main() -> None:
@@ -124,7 +129,7 @@ def main() -> None:
         child = os.fork()
         if child == 0:
             try:
-                sync(Path(order["folder"]), order["round"], order["point"])
+                sync(Path(order["folder"]), order["round"], order["point"], order.get("since", ""))
             except BaseException:
                 import traceback
 

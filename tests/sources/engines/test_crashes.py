@@ -35,8 +35,9 @@ def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 @pytest.fixture
 def run(worker: Any, tmp_path: Path) -> Callable[..., int]:
-    def order(round_number: int, point: str = "none") -> int:
-        worker.stdin.write(json.dumps({"folder": str(tmp_path), "round": round_number, "point": point}) + "\n")
+    def order(round_number: int, point: str = "none", since: str = "") -> int:
+        told = {"folder": str(tmp_path), "round": round_number, "point": point, "since": since}
+        worker.stdin.write(json.dumps(told) + "\n")
         worker.stdin.flush()
         return int(worker.stdout.readline())
 
@@ -73,3 +74,17 @@ def test_a_first_sync_that_was_killed_heals(run, tmp_path, point):
     assert [number for number, _ in table(tmp_path, "a")] == list(range(200))
     assert {name for _, name in table(tmp_path, "a")} == {"round 2"}
     assert table(tmp_path, "b") == [(number, "round 2") for number in range(200)]
+
+
+@pytest.mark.parametrize("point", ["reading", "normalized", "file copied", "before merge", "before complete"])
+def test_a_backfill_that_was_killed_is_carried_out_by_the_next_sync(run, tmp_path, point):
+    assert run(1) == 0
+    assert run(2, point, "2026-03-01") == -signal.SIGKILL
+
+    assert run(3, since="2026-03-01") == 0
+    assert run(4, since="2026-03-01") == 0  # nobody could say that it is done: it is not done twice
+
+    names = dict(table(tmp_path, "a"))
+    assert len(table(tmp_path, "a")) == len(names) == 400
+    assert {names[number] for number in range(250)} == {"round 3"}
+    assert {names[number] for number in range(250, 400)} == {"round 4"}
