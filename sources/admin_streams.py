@@ -93,8 +93,8 @@ class StreamViews:
             return self._page(request, stream, BackfillForm(), form, status=400)
         if form.has_changed():
             form.save()
-            words = SchemaPolicy(stream.schema_policy).label.lower()
-            audit.note(stream.source, request.user, f"Stream {stream.name}: when its columns change, {words}.")
+            words = SchemaPolicy(stream.schema_policy).label
+            audit.note(stream.source, request.user, f"Stream {stream.name}, when its columns change: {words}.")
             messages.success(request, f"When the columns of {stream} change: {words}.")
         return HttpResponseRedirect(_address(stream))
 

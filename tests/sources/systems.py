@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
-from sources.connectors.base import Column, FieldKind, FormField, StreamSpec, SyncMode
+from sources.connectors.base import Column, FieldKind, FormField, StreamRequest, StreamSpec, SyncMode
 
 ORDERS = StreamSpec(
     "orders",
@@ -46,6 +47,10 @@ class ShopConnector:
     permissions = ("Orders: Read",)
     setup_help = "Open the shop's settings and make a key."
     streams: tuple[StreamSpec, ...] = (ORDERS, LABELS, NOTES)
+    reads_back = "every order changed"
+
+    def cursor_from(self, stream: StreamRequest, moment: datetime, since: Any) -> Any:
+        return moment.isoformat()
 
 
 class DepotConnector:

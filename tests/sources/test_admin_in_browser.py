@@ -6,14 +6,17 @@ import os
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from sources import offers, probes
-from sources.models import Probe, Source
-from tests.factories import SourceFactory, StaffFactory, StreamFactory
+from sources.models import Probe, Reread, SchemaChange, Source, Stream
+from tests.factories import SourceFactory, StaffFactory, StreamFactory, synced
 from tests.sources.systems import LABELS, ORDERS
 
 pytestmark = [
@@ -200,3 +203,49 @@ def test_the_form_can_be_walked_with_the_keyboard(visit, source):
     positions = [seen.index(name) for name in wanted]
     assert positions == sorted(positions)
     assert any("Test connection" in name for name in seen)
+
+
+@pytest.fixture
+def orders(source) -> Stream:
+    """A stream that was read, with a change of its columns that waits for a person."""
+    stream = source.streams.get(name="orders")
+    stream.cursor_value, stream.table_rows = "2026-03-02T08:00:00Z", 12_345
+    stream.cursor_moved_at = timezone.now() - timedelta(minutes=7)
+    stream.save()
+    synced(stream, rows=17)
+    SchemaChange.objects.create(stream=stream, kind="vanished", column="amount", old_type="bigint", decision="held")
+    SchemaChange.objects.create(
+        stream=stream, kind="added", column="tax", new_type="bigint", decision="taken", loaded_at=timezone.now()
+    )
+    return stream
+
+
+@pytest.mark.parametrize(
+    "context",
+    [{}, {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark"}, {"java_script_enabled": False}],
+    ids=["desk", "dark phone", "without scripts"],
+)
+def test_a_stream_is_read_again_after_asking(visit, orders, context, tmp_path):
+    page = visit(**context)
+    page.goto(f"/admin/sources/source/{orders.source.pk}/change/")
+    page.get_by_role("link", name="State, read again: Orders").click()
+    pictures = Path(os.environ.get("PICTURES") or tmp_path)
+    name = "-".join(context) or "desk"
+    page.screenshot(path=pictures / f"stream-{name}.png", full_page=True)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth") or "viewport" not in context
+
+    page.get_by_label("From", exact=True).fill("2026-02-01")
+    page.get_by_role("button", name="Backfill…").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector("text=Rows are merged by id; nothing is deleted.")
+    page.screenshot(path=pictures / f"confirm-{name}.png", full_page=True)
+    page.get_by_role("button", name="Yes, read it again from that day").press("Enter")
+    page.wait_for_selector("text=It is to be read again from 1 February 2026")
+    page.screenshot(path=pictures / f"asked-{name}.png", full_page=True)
+    assert Reread.objects.open().get().stream == orders
+
+    page.goto(orders.source.get_absolute_url())
+    page.screenshot(path=pictures / f"source-{name}.png", full_page=True)
+    page.get_by_role("button", name="Agree and load Orders").press("Enter")
+    page.wait_for_selector("text=Agreed. Orders is loaded with the next sync.")
+    assert not SchemaChange.objects.undecided().exists()

@@ -119,3 +119,51 @@ def test_only_the_streams_that_were_asked_for_are_listed(reader, source):
     page = page_of(reader, run)
     assert names[0] in page
     assert names[1] not in page
+
+
+# --- what each attempt brought ----------------------------------------------------------------------------------------
+@pytest.fixture
+def half_failed(db):
+    """Two attempts: the first brought customers, the second asked for invoices alone and failed."""
+    source = make.SourceFactory(slug="shop", name="Shop")
+    customers, invoices = (
+        make.StreamFactory(source=source, name=name, label=name.capitalize()) for name in ("customers", "invoices")
+    )
+    run = make.SyncRunFactory(source=source, failed=True)
+    first = make.AttemptFactory(run=run, failed=True, streams=["customers", "invoices"], rows={"customers": 5})
+    second = make.AttemptFactory(run=run, failed=True, streams=["invoices"], rows={})
+    make.StreamSyncFactory(attempt=first, stream=customers, rows=5)
+    for attempt in (first, second):
+        make.StreamSyncFactory(attempt=attempt, stream=invoices, is_ok=False, rows=0, failure_sentence="No answer.")
+    return run
+
+
+def test_each_attempt_says_what_it_asked_for(reader, half_failed):
+    page = text_of(reader.get(reverse("run", args=[half_failed.pk])))
+
+    assert "Asked for Customers and Invoices; not brought: Invoices." in page
+    assert "Asked for Invoices; not brought: Invoices." in page
+    assert "Customers Succeeded 5" in page
+    assert "5 rows" in page
+
+
+def test_what_failed_is_retried_by_hand_and_nothing_else(staff, half_failed, sent):
+    page = text_of(staff.get(reverse("run", args=[half_failed.pk])))
+    assert "Retry what failed (1 stream)" in page
+
+    staff.post(reverse("retry_run", args=[half_failed.pk]))
+
+    run = type(half_failed).objects.exclude(pk=half_failed.pk).get()
+    assert (run.trigger, run.streams) == ("retry", ["invoices"])
+    answer = staff.post(reverse("retry_run", args=[half_failed.pk]), follow=True)
+    assert "is being synced already" in text_of(answer)
+
+
+def test_a_reader_may_not_retry(reader, half_failed):
+    assert "Retry what failed" not in text_of(reader.get(reverse("run", args=[half_failed.pk])))
+    assert reader.post(reverse("retry_run", args=[half_failed.pk])).status_code == 403
+
+
+def test_a_good_run_has_nothing_to_retry(staff, db):
+    run = make.SyncRunFactory()
+    assert "Nothing of this run is missing" in text_of(staff.post(reverse("retry_run", args=[run.pk]), follow=True))

@@ -8,7 +8,7 @@ import pytest
 from django.urls import reverse
 
 from portal.runs import Trigger
-from sources.models import SyncRun
+from sources.models import SchemaChange, SyncRun
 from tests import factories as make
 from tests import scenarios
 from tests.portal.views.test_status import text_of
@@ -151,3 +151,19 @@ def test_staff_accept_fewer_rows_once(staff):
     accepted = source.runs.exclude(pk=run.pk).get()
     assert accepted.accept_fewer
     assert "Are the fewer rows right?" not in text_of(staff.get(reverse("source", args=["stripe"])))
+
+
+def test_changed_columns_are_shown_and_whoever_may_agrees(reader, staff, db):
+    source = make.SourceFactory(slug="shop", name="Shop")
+    stream = make.StreamFactory(source=source, name="orders", label="Orders")
+    SchemaChange.objects.create(stream=stream, kind="vanished", column="amount", decision="held")
+    SchemaChange.objects.create(stream=stream, kind="added", column="tax", new_type="bigint", decision="taken")
+
+    page = page_of(reader, "shop")
+    assert "The columns of Orders changed" in page
+    assert "Column “amount” vanished; it stays in the table and is empty from then on." in page
+    assert "so nothing of it is loaded" in page
+    assert "Column “tax” was added (bigint)." in page
+    assert "Agree and load" not in page
+    assert "Agree and load Orders" in page_of(staff, "shop")
+    assert "State, read again" in page_of(staff, "shop")
