@@ -162,8 +162,8 @@ def what_it_does(stream: Stream, since: date | None) -> list[str]:
         by = f" (by {stream.cursor_field})" if stream.cursor_field else ""
         does = [
             f"{stream} will be read again {day_in_words(since)}. {now}",
-            f"That brings {rereads.what_comes_again(stream)}{by} on that day or later. Rows are merged by {key}; nothing "
-            "is deleted. Afterwards reading goes on from where it is now.",
+            f"That brings {rereads.what_comes_again(stream)}{by} on that day or later. Rows are merged by {key}; "
+            f"{rereads.what_goes(stream)}. Afterwards reading goes on from where it is now.",
         ]
     if not stream.is_enabled:
         does.append("The stream is switched off: this happens with the first sync after it is switched on.")

@@ -46,6 +46,16 @@ def what_comes_again(stream: Stream) -> str:
     return str(getattr(connector, "reads_back", "")) or "what is newer"
 
 
+def what_goes(stream: Stream) -> str:
+    """In words, what a backfill removes: only of what belongs to an owner, what that owner no longer has."""
+    specs = {spec.name: spec for spec in get_connector(stream.source.connector).streams}
+    spec = specs.get(stream.name)
+    if spec is None or not spec.owner_key:
+        return "nothing is deleted"
+    owner = " and ".join(spec.owner_key)
+    return f"of each {owner} that comes, what it no longer has is removed; nothing else is deleted"
+
+
 def ask(stream: Stream, since: date | None, user: Any) -> Reread | None:
     """Keep the wish and start a sync for it unless one is active; None when there is an open wish already."""
     try:
