@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -225,27 +224,21 @@ def orders(source) -> Stream:
     [{}, {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark"}, {"java_script_enabled": False}],
     ids=["desk", "dark phone", "without scripts"],
 )
-def test_a_stream_is_read_again_after_asking(visit, orders, context, tmp_path):
+def test_a_stream_is_read_again_after_asking(visit, orders, context):
     page = visit(**context)
     page.goto(f"/admin/sources/source/{orders.source.pk}/change/")
     page.get_by_role("link", name="State, read again: Orders").click()
-    pictures = Path(os.environ.get("PICTURES") or tmp_path)
-    name = "-".join(context) or "desk"
-    page.screenshot(path=pictures / f"stream-{name}.png", full_page=True)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth") or "viewport" not in context
 
     page.get_by_label("From", exact=True).fill("2026-02-01")
     page.get_by_role("button", name="Backfill…").focus()
     page.keyboard.press("Enter")
     page.wait_for_selector("text=Rows are merged by id; nothing is deleted.")
-    page.screenshot(path=pictures / f"confirm-{name}.png", full_page=True)
     page.get_by_role("button", name="Yes, read it again from that day").press("Enter")
     page.wait_for_selector("text=It is to be read again from 1 February 2026")
-    page.screenshot(path=pictures / f"asked-{name}.png", full_page=True)
     assert Reread.objects.open().get().stream == orders
 
     page.goto(orders.source.get_absolute_url())
-    page.screenshot(path=pictures / f"source-{name}.png", full_page=True)
     page.get_by_role("button", name="Agree and load Orders").press("Enter")
     page.wait_for_selector("text=Agreed. Orders is loaded with the next sync.")
     assert not SchemaChange.objects.undecided().exists()

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pyarrow as pa
 import pytest
 
-from sources.connectors.base import Page, StreamSpec, SyncMode
+from sources.connectors.base import Again, Page, StreamSpec, SyncMode
 from sources.engines.base import TerminalSyncError
 from tests.sources.engines.fakes import row
 
@@ -166,6 +166,19 @@ def test_a_full_refresh_takes_the_types_that_come(brings, sync, query, old, new,
     assert told(sync("a", mode=FULL))[0][0] in ("widened", "changed")
     assert type_of(query, "value") == type_there
     assert query(ROWS) == [("1", new[0])]
+
+
+def test_after_a_reset_with_other_types_merging_casts_nothing(brings, sync, query):
+    for value in (1, 2):  # twice, so that there is a table in which merged rows are staged
+        brings(id=[str(value)], value=[value])
+        sync("a")
+    brings(id=["1", "2"], value=[date(2026, 1, 1), date(2026, 1, 2)])
+    sync("a", again=Again("1"))
+    brings(id=["2", "3"], value=[date(2026, 2, 2), date(2026, 2, 3)])
+    sync("a")
+
+    assert type_of(query, "value") == "DATE"
+    assert query(ROWS) == [("1", date(2026, 1, 1)), ("2", date(2026, 2, 2)), ("3", date(2026, 2, 3))]
 
 
 def test_a_full_refresh_may_change_the_type_of_its_key(brings, sync, query):
