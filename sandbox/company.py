@@ -12,12 +12,14 @@ from sandbox.billing.journal import Journal
 from sandbox.billing.ledger import Ledger
 from sandbox.billing.market import Market
 from sandbox.billing.models import Charge, Coupon, Customer, Discount, Invoice, Price, Product, Refund, Subscription
+from sandbox.care import Care
 from sandbox.doors import stripe_objects
 from sandbox.doors.github_objects import GithubWriter
 from sandbox.doors.stripe_invoices import InvoiceWriter
 from sandbox.engineering import Engineering
 from sandbox.ids import Ids
 from sandbox.product import Product as ProductUse
+from sandbox.sales import Sales
 from sandbox.timeline import HOUR, Timeline, add_months, month_start
 
 HISTORY_MONTHS = 24
@@ -49,8 +51,11 @@ class Company:
         self.market = Market(self.timeline, self._generator("market"), self.ledger, scale=scale, opened_at=opened_at)
         self.writer = InvoiceWriter(self.ledger, lambda: self.stripe_url)
         self.product = ProductUse(self.timeline, self.ids, self._generator("product"), scale=scale, opened_at=opened_at)
-        self.market.on_sign_up = self.product.sign_up
+        self.sales = Sales(self.timeline, self.ids, self._generator("sales"), taken=self.market.taken)
+        self.market.on_prospect, self.market.on_sale = self.sales.prospect, self.sales.won
+        self.market.on_sign_up = self._signed_up
         self.market.open(self.start)
+        self.care = Care(self.timeline, self._generator("care"), self.sales, scale=scale)
         self.engineering = Engineering(self.timeline, self.ids, self._generator("engineering"), scale=scale)
         self.github_writer = GithubWriter(self.engineering)
 
@@ -69,6 +74,11 @@ class Company:
         self.journal.note(kind, record)
         if isinstance(record, Subscription) and kind != "customer.subscription.created":
             self.product.follow(record)
+            self.sales.follow(record)
+
+    def _signed_up(self, customer: Customer, seats: int, plan: str) -> None:
+        self.product.sign_up(customer, seats, plan)
+        self.sales.sign_up(customer, seats, plan)
 
     def draw(self, record: Any) -> dict[str, Any]:
         """A record of the billing system as Stripe shows it."""

@@ -46,6 +46,18 @@ def month_start(seconds: int) -> int:
     return int(utc(seconds).replace(day=1, hour=0, minute=0, second=0, microsecond=0).timestamp())
 
 
+def office_time(moment: float) -> int:
+    """The moment itself if it lies between 8 and 18 o'clock (UTC) on a working day, otherwise one of the next morning."""
+    day, second = divmod(round(moment), DAY)
+    if second < 8 * HOUR:
+        second = 8 * HOUR + second // 8
+    elif second >= 18 * HOUR:
+        day, second = day + 1, 8 * HOUR + (second - 18 * HOUR) // 6
+    while utc(day * DAY).weekday() >= 5:
+        day += 1
+    return day * DAY + second
+
+
 class Timeline:
     """A queue of happenings in order of time; ``now`` moves only forward."""
 

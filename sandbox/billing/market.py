@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from sandbox import names
 from sandbox.billing.ledger import Ledger
 from sandbox.billing.models import Charge, Customer, Item, Price, Subscription
 from sandbox.billing.money import item_value
-from sandbox.timeline import DAY, HOUR, Timeline, utc
+from sandbox.timeline import DAY, HOUR, Timeline, office_time, utc
 
 #: Recurring revenue on the day billing moved to Stripe, in US cents; all scales are the same company in more pieces.
 OPENING_MRR = 17_000_000
@@ -23,6 +25,10 @@ _ROUGH_DOLLARS = {"usd": 1.0, "eur": 1.08, "gbp": 1.27}
 #: 90 minutes, so that a fresh copy of the data always holds something younger than three hours.
 SELF_SERVE_DAYS = 21
 _SIGN_UP_GAP = (50 * 60, 90 * 60)
+#: Days from the first talk to the signature: the median, how far it spreads, and the bounds.
+SALES_CYCLE_DAYS, _CYCLE_SPREAD, _CYCLE_BOUNDS = 29.0, 0.55, (4.0, 150.0)
+#: Base rate of sales that begin to be talked about, a month.
+_SALES_PER_MONTH = 6.0
 _FEEDBACK = ("too_expensive", "missing_features", "switched_service", "unused", "customer_service", "other")
 _PLANS = {
     "usd": [
@@ -39,6 +45,22 @@ _PLANS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """A company that talks to sales since ``opened_at`` and will buy this at ``buys_at``; nobody else knows that yet."""
+
+    name: str
+    email: str
+    country: str
+    currency: str
+    price: Price
+    seats: int
+    coupon: str | None
+    onboarding: bool
+    opened_at: int
+    buys_at: int
+
+
 class Market:
     """Drives a ledger. Every decision is drawn from one generator in the order in which things happen."""
 
@@ -48,11 +70,15 @@ class Market:
         self.ledger = ledger
         self.scale = scale
         self.self_serve_from = opened_at - SELF_SERVE_DAYS * DAY
-        self._taken: set[str] = set()
+        #: Names of companies that are in use.
+        self.taken: set[str] = set()
         self._seat_factor = 1.0
         self._opened = timeline.now
         #: Called with (customer, seats, plan) when a company begins to use the product.
         self.on_sign_up: Callable[[Customer, int, str], None] = lambda customer, seats, plan: None
+        #: Called when a company that will buy begins to talk to sales, and when it has bought.
+        self.on_prospect: Callable[[Prospect], None] = lambda prospect: None
+        self.on_sale: Callable[[Prospect, Subscription], None] = lambda prospect, subscription: None
         ledger.on_end = self._ended
 
     # -- beginnings ------------------------------------------------------------------------------------------------
@@ -68,7 +94,11 @@ class Market:
         for number, (currency, price, seats) in enumerate(drafts):
             moment = first_day + 8 * HOUR + number * (10 * HOUR) // count
             self.timeline.at(moment, self._import, number, currency, price, max(1, round(seats * factor)))
-        self.timeline.at(first_day + 3 * DAY, self._next_sale)
+        # those who were in talks with sales when the history begins
+        moment = first_day - 120 * DAY
+        while (moment := moment + self._gap(_SALES_PER_MONTH)) < first_day:
+            self._prospect(moment)
+        self.timeline.at(first_day + self._gap(_SALES_PER_MONTH), self._next_prospect)
         self.timeline.at(first_day + 5 * DAY, self._next_trial)
         self.timeline.at(self.self_serve_from, self._next_sign_up)
 
@@ -98,12 +128,16 @@ class Market:
         self._begin(customer, wanted, coupon=coupon)
 
     def _company(self, currency: str, *, has_card: bool) -> Customer:
-        name, domain = names.company(self.rng, self._taken)
-        country = {"usd": "US", "eur": self.rng.choice(("DE", "FR", "NL", "ES")), "gbp": "GB"}[currency]
-        email = f"{names.local_part(names.person(self.rng))}@{domain}"
+        name, email, country = self._name(currency)
         return self.ledger.create_customer(
             name=name, email=email, currency=currency, country=country, has_card=has_card
         )
+
+    def _name(self, currency: str) -> tuple[str, str, str]:
+        """A company that nobody has yet, the mail address of somebody there, and its country."""
+        name, domain = names.company(self.rng, self.taken)
+        country = {"usd": "US", "eur": self.rng.choice(("DE", "FR", "NL", "ES")), "gbp": "GB"}[currency]
+        return name, f"{names.local_part(names.person(self.rng))}@{domain}", country
 
     def _begin(
         self,
@@ -136,15 +170,22 @@ class Market:
     def _gap(self, per_month: float) -> int:
         return max(60, round(self.rng.expovariate(per_month * self.scale / (30 * DAY))))
 
-    def _next_sale(self) -> None:
-        """A company buys after talking to sales: no trial, a card on the day."""
+    def _next_prospect(self) -> None:
+        """Sales finds somebody who will buy in the end: no trial, a card on the day."""
         months = (self.timeline.now - self._opened) / (30.4 * DAY)
         behind = (_AIM + _AIM_PER_MONTH * months) / max(1, self.ledger.book.total("usd"))
         effort = min(3.0, max(0.4, behind**12))
-        self.timeline.at(self.timeline.now + self._gap(6 * effort), self._next_sale)
+        self.timeline.at(self.timeline.now + self._gap(_SALES_PER_MONTH * effort), self._next_prospect)
+        self._prospect(self.timeline.now)
+
+    def _prospect(self, opened_at: int) -> None:
+        shortest, longest = _CYCLE_BOUNDS
+        days = self.rng.lognormvariate(math.log(SALES_CYCLE_DAYS), _CYCLE_SPREAD)
+        buys_at = office_time(opened_at + min(longest, max(shortest, days)) * DAY)
+        if buys_at < self._opened + 3 * DAY:
+            return  # one of the customers the company already had
         currency, price, seats = self._draft()
         seats = max(1, round(seats * 0.75 * self._seat_factor))
-        customer = self._company(currency, has_card=True)
         coupon = None
         monthly = price.interval == "month" and price.interval_count == 1
         draw = self.rng.random()
@@ -156,7 +197,27 @@ class Market:
             coupon = "FRIEND50"
         elif draw < 0.27:
             coupon = "NONPROFIT25"
-        self._begin(customer, [(price, seats)], coupon=coupon, onboarding=currency == "usd" and self.rng.random() < 0.2)
+        onboarding = currency == "usd" and self.rng.random() < 0.2
+        name, email, country = self._name(currency)
+        prospect = Prospect(name, email, country, currency, price, seats, coupon, onboarding, opened_at, buys_at)
+        self.timeline.at(buys_at, self._sale, prospect)
+        self.on_prospect(prospect)
+
+    def _sale(self, prospect: Prospect) -> None:
+        customer = self.ledger.create_customer(
+            name=prospect.name,
+            email=prospect.email,
+            currency=prospect.currency,
+            country=prospect.country,
+            has_card=True,
+        )
+        subscription = self._begin(
+            customer,
+            [(prospect.price, prospect.seats)],
+            coupon=prospect.coupon,
+            onboarding=prospect.onboarding,
+        )
+        self.on_sale(prospect, subscription)
 
     def _next_trial(self) -> None:
         """Before self-serve: sales hands out trials."""
