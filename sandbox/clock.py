@@ -7,6 +7,7 @@ import os
 import secrets
 import tempfile
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ DEFAULT_SEED = 42
 SECRETS: dict[str, Callable[[], str]] = {
     "stripe": lambda: f"sk_test_{secrets.token_hex(16)}",
     "github": lambda: f"ghp_{secrets.token_hex(18)}",
+    "hubspot": lambda: f"pat-na1-{uuid.uuid4()}",
     "postgres": lambda: secrets.token_urlsafe(18),
     "postgres_portal": lambda: secrets.token_urlsafe(18),
 }

@@ -20,6 +20,7 @@ from sandbox.clock import open_world, save_world, write_json
 from sandbox.company import Company
 from sandbox.doors.base import Door, reply
 from sandbox.doors.github import GithubDoor
+from sandbox.doors.hubspot import HubspotDoor
 from sandbox.doors.stripe import StripeDoor
 from sandbox.postgres import ProductDatabase
 
@@ -38,7 +39,8 @@ class Sandbox:
         self._world = world
         self.stripe = StripeDoor(company, world.secrets["stripe"])
         self.github = GithubDoor(company, world.secrets["github"])
-        self.doors: list[Door] = [self.stripe, self.github]
+        self.hubspot = HubspotDoor(company, world.secrets["hubspot"])
+        self.doors: list[Door] = [self.stripe, self.github, self.hubspot]
         #: The product database, or None when it was left out.
         self.postgres: ProductDatabase | None = None
         self._stopping = threading.Event()
