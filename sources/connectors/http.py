@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import orjson
@@ -39,6 +39,8 @@ CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 90.0
 MAX_REDIRECTS = 5
 EXCERPT = 500
+# 207: an answer to many questions at once, some of which have none (HubSpot's batches); the body says which.
+GOOD = frozenset({200, 207})
 
 sleep = time.sleep
 
@@ -92,7 +94,7 @@ class ApiClient:
         self._session.mount("https://", HTTPAdapter(max_retries=0))
         self._session.mount("http://", HTTPAdapter(max_retries=0))
 
-    def __enter__(self) -> ApiClient:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -159,7 +161,7 @@ class ApiClient:
         while True:
             try:
                 response = self._send(method, url, arguments)
-                body = None if arguments.get("stream") or response.status_code != 200 else self._body(response)
+                body = None if arguments.get("stream") or response.status_code not in GOOD else self._body(response)
                 wait = self._wait_for(response, body)
             except TransientError as error:
                 failures += 1
@@ -172,7 +174,7 @@ class ApiClient:
                 self._wait_as_told(response, wait, limited)
                 continue
             status = response.status_code
-            if status == 200:
+            if status in GOOD:
                 return response, body
             if (status in {404, 410} and missing_ok) or (status == 409 and empty_ok):
                 return None
@@ -192,7 +194,7 @@ class ApiClient:
 
     def _wait_for(self, response: requests.Response, body: Any) -> float | None:
         """Seconds to wait when this answer means "too fast"; raises when the body of a good status says it is bad."""
-        if response.status_code != 200:
+        if response.status_code not in GOOD:
             return rate_limit_wait(response)
         return self.judge(body, response) if self.judge and body is not None else None
 

@@ -246,3 +246,8 @@ def test_the_client_keeps_below_a_limit_by_itself(httpserver, pauses):
 
     assert len(pauses) == 1
     assert 28 < pauses[0] <= 30
+
+
+def test_an_answer_to_many_questions_is_good_though_some_have_none(httpserver, client):
+    httpserver.expect_request("/x").respond_with_json({"results": [1], "errors": [{"category": "NONE"}]}, status=207)
+    assert client.post("x", {"inputs": [1, 2]}).body["results"] == [1]
