@@ -19,6 +19,7 @@ ALIASES: dict[str, dict[str, str]] = {
         "repository": "repositories",
         "api_url": "base_url",
     },
+    "hubspot": {"credentials.access_token": "access_token", "api_url": "base_url"},
     "postgres": {"username": "user", "ssl_mode.mode": "sslmode", "replication_method.method": "replication_method"},
 }
 
@@ -31,6 +32,11 @@ NEEDLESS: dict[str, dict[str, str]] = {
     "github": {
         "credentials.option_title": "",
         "start_date": "start_date is not used: everything is read from the beginning.",
+    },
+    "hubspot": {
+        "credentials.credentials_title": "",
+        "start_date": "start_date is not used: everything is read from the beginning.",
+        "enable_experimental_streams": "",
     },
     "postgres": {},
 }

@@ -44,7 +44,10 @@ def stamp(seconds: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Property:
-    """``type``: string, number, datetime, enumeration, bool. ``value``: of a record, None when it has none."""
+    """``type``: string, number, datetime, enumeration, bool. ``value``: of a record, None when it has none.
+
+    ``rank``: the value as a number that can be compared, where a search has to be fast.
+    """
 
     name: str
     label: str
@@ -52,6 +55,7 @@ class Property:
     value: Callable[[Any], str | None]
     is_custom: bool = False
     is_usual: bool = False
+    rank: Callable[[Any], int] | None = None
 
 
 def _owner(record: Record) -> str | None:
@@ -64,9 +68,23 @@ def _merged(record: Record) -> str | None:
 
 def _common(kind: str) -> list[Property]:
     return [
-        Property("createdate", "Create Date", "datetime", lambda r: stamp(r.created_at), is_usual=True),
-        Property(KINDS[kind][3], "Last Modified Date", "datetime", lambda r: stamp(r.updated_at), is_usual=True),
-        Property("hs_object_id", "Record ID", "number", lambda r: str(r.id), is_usual=True),
+        Property(
+            "createdate",
+            "Create Date",
+            "datetime",
+            lambda r: stamp(r.created_at),
+            is_usual=True,
+            rank=lambda r: r.created_at * 1000,
+        ),
+        Property(
+            KINDS[kind][3],
+            "Last Modified Date",
+            "datetime",
+            lambda r: stamp(r.updated_at),
+            is_usual=True,
+            rank=lambda r: r.updated_at * 1000,
+        ),
+        Property("hs_object_id", "Record ID", "number", lambda r: str(r.id), is_usual=True, rank=lambda r: r.id),
         Property("hubspot_owner_id", "Owner", "enumeration", _owner),
         Property("hs_merged_object_ids", "Merged record IDs", "enumeration", _merged),
     ]

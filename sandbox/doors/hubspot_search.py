@@ -39,10 +39,9 @@ def search(
     groups = body.get("filterGroups") or []
     if len(groups) > MAX_GROUPS or any(len(group["filters"]) > MAX_FILTERS for group in groups):
         raise Refused("There are too many filters or filter groups.")
+    tests = [[_test(kind, each) for each in group["filters"]] for group in groups]
     found = [
-        record
-        for record in records
-        if not groups or any(all(_fits(kind, record, each) for each in group["filters"]) for group in groups)
+        record for record in records if not tests or any(all(fits(record) for fits in together) for together in tests)
     ]
     for sort in _sorts(body):
         known = _property(kind, sort["propertyName"])
@@ -59,23 +58,32 @@ def _sorts(body: dict[str, Any]) -> list[dict[str, Any]]:
     return [{"propertyName": each} if isinstance(each, str) else each for each in sorts]
 
 
-def _fits(kind: str, record: Record, asked: dict[str, Any]) -> bool:
-    known = _property(kind, asked["propertyName"])
-    value, operator = known.value(record), asked["operator"]
+def _test(kind: str, asked: dict[str, Any]) -> Callable[[Record], bool]:
+    """Whether a record fits one filter."""
+    known, operator = _property(kind, asked["propertyName"]), asked["operator"]
     if operator in ("HAS_PROPERTY", "NOT_HAS_PROPERTY"):
-        return (value is not None) == (operator == "HAS_PROPERTY")
-    if value is None:
-        return operator == "NEQ"
+        return lambda record: (known.value(record) is not None) == (operator == "HAS_PROPERTY")
     if operator == "IN":
-        return value in asked["values"]
+        values = set(asked["values"])
+        return lambda record: known.value(record) in values
+    given = str(asked["value"])
     if operator == "CONTAINS_TOKEN":
-        return str(asked["value"]).strip("*").lower() in value.lower()
-    mine = _typed(known, value)
+        return lambda record: given.strip("*").lower() in (known.value(record) or "").lower()
+    low = _typed(known, given)
     if operator == "BETWEEN":
-        return bool(_typed(known, asked["value"]) <= mine <= _typed(known, asked["highValue"]))
+        high = _typed(known, str(asked["highValue"]))
+        return lambda record: (mine := _mine(known, record)) is not None and bool(low <= mine <= high)
     if operator not in _COMPARE:
         raise Refused(f"There is no operator {operator}.")
-    return _COMPARE[operator](mine, _typed(known, str(asked["value"])))
+    compare = _COMPARE[operator]
+    return lambda record: operator == "NEQ" if (mine := _mine(known, record)) is None else compare(mine, low)
+
+
+def _mine(known: Property, record: Record) -> Any:
+    if known.rank is not None:
+        return known.rank(record)
+    value = known.value(record)
+    return None if value is None else _typed(known, value)
 
 
 def _property(kind: str, name: str) -> Property:
@@ -95,10 +103,10 @@ def _typed(known: Property, text: str) -> Any:
 
 def _rank(known: Property, record: Record) -> Any:
     """Where a record stands in the order of a property; without a value it comes first."""
-    value = known.value(record)
-    if value is None:
+    mine = _mine(known, record)
+    if mine is None:
         return float("-inf") if known.type in ("datetime", "number") else ""
-    return _typed(known, value)
+    return mine
 
 
 def _whole(value: Any, name: str) -> int:

@@ -12,6 +12,7 @@ from sources.connectors.base import Connector, FormField
 CONNECTORS: dict[str, str] = {
     "stripe": "sources.connectors.stripe.StripeConnector",
     "github": "sources.connectors.github.GitHubConnector",
+    "hubspot": "sources.connectors.hubspot.HubSpotConnector",
     "postgres": "sources.connectors.postgres.PostgresConnector",
 }
 

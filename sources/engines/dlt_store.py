@@ -48,6 +48,7 @@ LAZY_IMPORTS = (
     "requests",
     "adbc_driver_postgresql.dbapi",
     "sources.connectors.github",
+    "sources.connectors.hubspot",
     "sources.connectors.postgres",
     "sources.connectors.stripe",
     "sources.engines.dlt_duckdb",

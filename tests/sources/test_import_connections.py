@@ -63,7 +63,7 @@ def test_the_companys_file_becomes_three_sources():
     run(BRIEF)
     assert set(Source.objects.values_list("slug", "connector", "is_enabled", "schedule")) == {
         ("stripe", "stripe", True, "0 */2 * * *"),
-        ("hubspot", "hubspot", False, "0 */4 * * *"),
+        ("hubspot", "hubspot", True, "0 */4 * * *"),
         ("postgres", "postgres", True, ""),
     }
 
@@ -71,8 +71,9 @@ def test_the_companys_file_becomes_three_sources():
 def test_references_are_stored_as_references(monkeypatch):
     monkeypatch.setenv("STRIPE_SECRET_KEY", "sk_live_the_value_itself")
     out = run(BRIEF)
-    stripe, postgres = Source.objects.get(slug="stripe"), Source.objects.get(slug="postgres")
+    stripe, hubspot, postgres = (Source.objects.get(slug=slug) for slug in ("stripe", "hubspot", "postgres"))
     assert dict(stripe.secrets) == {"api_key": "${STRIPE_SECRET_KEY}"}
+    assert dict(hubspot.secrets) == {"access_token": "${HUBSPOT_ACCESS_TOKEN}"}
     assert dict(postgres.secrets) == {"password": "${DB_READONLY_PASS}"}
     assert postgres.config["user"] == "${DB_READONLY_USER}"
     assert "read from the environment variable STRIPE_SECRET_KEY" in out
@@ -107,13 +108,28 @@ def test_the_streams_of_the_file_are_read_as_it_says():
     assert (events.is_enabled, events.cursor_field) == (True, "created_at")
 
 
-def test_a_system_without_connector_is_kept_and_switched_off_and_said():
-    out = run(BRIEF)
-    assert "There is no connector called “hubspot” yet." in out
-    hubspot = Source.objects.get(slug="hubspot")
-    assert dict(hubspot.secrets) == {"credentials.access_token": "${HUBSPOT_ACCESS_TOKEN}"}
-    assert set(hubspot.streams.values_list("name", flat=True)) == {"contacts", "deals", "companies"}
-    assert PeriodicTask.objects.get(name="source:hubspot").enabled is False
+def test_the_crm_of_the_file_is_read_as_it_says():
+    run(BRIEF)
+    streams = {stream.name: stream for stream in Stream.objects.filter(source__slug="hubspot")}
+    enabled = {name: stream for name, stream in streams.items() if stream.is_enabled}
+    # the stages come with the deals
+    assert set(enabled) == {"contacts", "deals", "deal_stage_history", "companies"}
+    assert {stream.sync_mode for stream in enabled.values()} == {"incremental"}
+    assert enabled["deals"].cursor_field == "updated_at"
+    assert PeriodicTask.objects.get(name="source:hubspot").enabled is True
+
+
+def test_a_system_without_connector_is_kept_and_switched_off_and_said(tmp_path):
+    path = written(
+        tmp_path,
+        BRIEF.read_text().replace("source: hubspot", "source: salesforce").replace("hubspot_c", "salesforce_c"),
+    )
+    out = run(path)
+    assert "There is no connector called “salesforce” yet." in out
+    salesforce = Source.objects.get(slug="salesforce")
+    assert dict(salesforce.secrets) == {"credentials.access_token": "${HUBSPOT_ACCESS_TOKEN}"}
+    assert set(salesforce.streams.values_list("name", flat=True)) == {"contacts", "deals", "companies"}
+    assert PeriodicTask.objects.get(name="source:salesforce").enabled is False
     assert "1 switched off" in out
 
 

@@ -25,6 +25,7 @@ CHECK_FILES = ("stripe_checks.yaml", "product_checks.yaml")
 SOURCES: dict[str, tuple[str, str, int]] = {
     "stripe": ("Stripe (billing)", "*/15 * * * *", 60),
     "github": ("GitHub (engineering)", "*/30 * * * *", 180),
+    "hubspot": ("HubSpot (CRM)", "*/30 * * * *", 240),
     "postgres": ("Product database", "*/5 * * * *", 15),
 }
 
