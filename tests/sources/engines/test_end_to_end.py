@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from sandbox import truth_sales
 from sources.connectors import get_connector
 from sources.connectors.base import StreamRequest
 from sources.engines.base import SyncOutcome, SyncRequest
@@ -22,7 +23,8 @@ def pull(tmp_path: Path) -> Callable[..., SyncOutcome]:
         connector = get_connector(name)
         specs = connector.streams or connector.discover(settings)
         streams = tuple(
-            StreamRequest(spec.name, cursor_field=spec.cursor_fields[0], primary_key=spec.primary_key) for spec in specs
+            StreamRequest(spec.name, spec.sync_modes[0], next(iter(spec.cursor_fields), ""), spec.primary_key)
+            for spec in specs
         )
         request = SyncRequest(name, name, settings, streams, f"raw_{name}", tmp_path / "work" / name)
         return DltEngine().sync(request, lambda stream, rows: None)
@@ -79,6 +81,43 @@ def test_github_arrives_whole_and_then_only_what_is_new(sandbox, pull, query):
         ("pull_commits", sum(len(pull.commits) for each in repositories for pull in each.pulls.values())),
     ):
         assert query(f"select count(*) from raw_github.{table}") == [(count,)], table
+
+
+def test_hubspot_arrives_whole_and_then_only_what_is_new(sandbox, pull, query):
+    sandbox.hubspot.burst.calls = sandbox.hubspot.searches.calls = None
+    settings = {"access_token": sandbox.hubspot.access_token, "base_url": sandbox.hubspot.base_url}
+    crm = sandbox.company.sales.crm
+
+    first = pull("hubspot", settings)
+    assert not pull("hubspot", settings).has_new_data
+    sandbox.advance(days=8)
+    second = pull("hubspot", settings)
+
+    changing = ("contacts", "companies", "deals", "deal_stage_history", "tickets")
+    assert 0 < sum(second.rows.get(name, 0) for name in changing) < sum(first.rows[name] for name in changing) / 2
+    for table in ("contacts", "companies", "deals", "tickets"):
+        alive = sum(record.archived_at is None for record in crm.records(table).values())
+        assert query(f"select count(*), count(distinct id) from raw_hubspot.{table} where not archived") == [
+            (alive, alive)
+        ], table
+    told = query(
+        "select deal_id, stage_id, epoch(entered_at)::bigint from raw_hubspot.deal_stage_history order by 1, position"
+    )
+    truth = truth_sales.stage_history(sandbox.company)
+    assert {int(deal_id) for deal_id, _, _ in told} >= {deal.id for deal in crm.deals.values() if not deal.archived_at}
+    ways: dict[int, list[tuple[str, int]]] = {}
+    for deal_id, stage, moment in told:
+        ways.setdefault(int(deal_id), []).append((stage, moment))
+    assert ways == {number: truth[number] for number in ways}
+    won = query("select count(*) from raw_hubspot.deals d join raw_hubspot.pipeline_stages s on s.id = d.dealstage"
+                " and s.object_type = 'deals' where s.probability = 1 and d.hs_is_closed_won and not d.archived")  # fmt: skip
+    assert won == [(sum(deal.stage == "closedwon" and not deal.archived_at for deal in crm.deals.values()),)]
+    orphans = ("select count(*) from raw_hubspot.associations a left join raw_hubspot.deals d on d.id = a.from_id"
+               " where a.from_type = 'deals' and d.id is null")  # fmt: skip
+    assert query(orphans) == [(0,)]
+    kinds = dict(query("select column_name, data_type from duckdb_columns() where table_name = 'deals'"
+                       " and schema_name = 'raw_hubspot'"))  # fmt: skip
+    assert (kinds["amount"], kinds["hs_is_closed"], kinds["_extra"]) == ("DECIMAL(38,9)", "BOOLEAN", "JSON")
 
 
 def test_postgresql_arrives_whole_and_then_only_what_is_new(postgres, database, pull, query):
