@@ -20,6 +20,7 @@ from sandbox.engineering import Engineering
 from sandbox.ids import Ids
 from sandbox.product import Product as ProductUse
 from sandbox.sales import Sales
+from sandbox.team import Team
 from sandbox.timeline import HOUR, Timeline, add_months, month_start
 
 HISTORY_MONTHS = 24
@@ -58,6 +59,9 @@ class Company:
         self.care = Care(self.timeline, self._generator("care"), self.sales, scale=scale)
         self.engineering = Engineering(self.timeline, self.ids, self._generator("engineering"), scale=scale)
         self.github_writer = GithubWriter(self.engineering)
+        self.team = Team(
+            self.timeline, self.ids, self._generator("team"), scale=scale, engineers=self.engineering.people
+        )
 
     @property
     def now(self) -> int:

@@ -50,6 +50,7 @@ LAZY_IMPORTS = (
     "sources.connectors.github",
     "sources.connectors.hubspot",
     "sources.connectors.postgres",
+    "sources.connectors.slack",
     "sources.connectors.stripe",
     "sources.engines.dlt_duckdb",
     "sources.engines.dlt_engine",
