@@ -19,6 +19,7 @@ SECRETS: dict[str, Callable[[], str]] = {
     "stripe": lambda: f"sk_test_{secrets.token_hex(16)}",
     "github": lambda: f"ghp_{secrets.token_hex(18)}",
     "hubspot": lambda: f"pat-na1-{uuid.uuid4()}",
+    "intercom": lambda: f"dG9r{secrets.token_hex(26)}",
     "slack": lambda: f"xoxb-{secrets.randbelow(10**12):012d}-{secrets.token_hex(12)}",
     "postgres": lambda: secrets.token_urlsafe(18),
     "postgres_portal": lambda: secrets.token_urlsafe(18),

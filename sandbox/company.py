@@ -20,6 +20,7 @@ from sandbox.engineering import Engineering
 from sandbox.ids import Ids
 from sandbox.product import Product as ProductUse
 from sandbox.sales import Sales
+from sandbox.support import Support
 from sandbox.team import Team
 from sandbox.timeline import HOUR, Timeline, add_months, month_start
 
@@ -61,6 +62,14 @@ class Company:
         self.github_writer = GithubWriter(self.engineering)
         self.team = Team(
             self.timeline, self.ids, self._generator("team"), scale=scale, engineers=self.engineering.people
+        )
+        self.support = Support(
+            self.timeline,
+            self.ids,
+            self._generator("support"),
+            self.product,
+            self.team.of("Support"),
+            scale=scale,
         )
 
     @property

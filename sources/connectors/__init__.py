@@ -13,6 +13,7 @@ CONNECTORS: dict[str, str] = {
     "stripe": "sources.connectors.stripe.StripeConnector",
     "github": "sources.connectors.github.GitHubConnector",
     "hubspot": "sources.connectors.hubspot.HubSpotConnector",
+    "intercom": "sources.connectors.intercom.IntercomConnector",
     "slack": "sources.connectors.slack.SlackConnector",
     "postgres": "sources.connectors.postgres.PostgresConnector",
 }

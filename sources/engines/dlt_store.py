@@ -49,6 +49,7 @@ LAZY_IMPORTS = (
     "adbc_driver_postgresql.dbapi",
     "sources.connectors.github",
     "sources.connectors.hubspot",
+    "sources.connectors.intercom",
     "sources.connectors.postgres",
     "sources.connectors.slack",
     "sources.connectors.stripe",

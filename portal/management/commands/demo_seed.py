@@ -26,6 +26,7 @@ SOURCES: dict[str, tuple[str, str, int]] = {
     "stripe": ("Stripe (billing)", "*/15 * * * *", 60),
     "github": ("GitHub (engineering)", "*/30 * * * *", 180),
     "hubspot": ("HubSpot (CRM)", "*/30 * * * *", 240),
+    "intercom": ("Intercom (support)", "*/15 * * * *", 60),
     "slack": ("Slack (activity)", "*/30 * * * *", 180),
     "postgres": ("Product database", "*/5 * * * *", 15),
 }
