@@ -241,6 +241,7 @@ class SlackDoor(Door):
             "status_text": "",
             "status_emoji": "",
             "status_expiration": 0,
+            "fields": None,
             "avatar_hash": f"{member.updated_at:012x}",
             "team": TEAM,
             **{
