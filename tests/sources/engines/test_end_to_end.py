@@ -11,7 +11,7 @@ import pytest
 from sandbox import truth_sales
 from sources.connectors import get_connector
 from sources.connectors.base import StreamRequest
-from sources.engines.base import SyncOutcome, SyncRequest
+from sources.engines.base import SyncOutcome, SyncRequest, TerminalSyncError
 from sources.engines.dlt_engine import DltEngine
 
 pytestmark = pytest.mark.slow
@@ -138,3 +138,89 @@ def test_postgresql_arrives_whole_and_then_only_what_is_new(postgres, database, 
     assert kinds["plan"] == "DECIMAL(12,2)"
     assert kinds["doc"] == "JSON"
     assert kinds["updated_at"] == "TIMESTAMP WITH TIME ZONE"
+
+
+def test_intercom_arrives_whole_and_then_only_what_is_new(sandbox, pull, query):
+    settings = sandbox.intercom.endpoint()
+    support, product = sandbox.company.support, sandbox.company.product
+
+    first = pull("intercom", settings)
+
+    assert first.rows["companies"] == len(product.workspaces)
+    assert not pull("intercom", settings).has_new_data
+    sandbox.advance(days=6)
+    second = pull("intercom", settings)
+
+    # contacts change whenever somebody works; of the rest only the news comes
+    assert 0 < second.rows["conversations"] < first.rows["conversations"] / 2
+    count = len(support.conversations)
+    assert query("select count(*), count(distinct id) from raw_intercom.conversations") == [(count, count)]
+    parts = sum(len(conversation.parts) for conversation in support.conversations.values())
+    assert query("select count(*), count(distinct id) from raw_intercom.conversation_parts") == [(parts, parts)]
+    assert query("select count(*) from raw_intercom.companies") == [(len(product.workspaces),)]
+    there = {str(user.id) for user in product.users.values() if user.deleted_at is None}
+    assert there <= {row[0] for row in query("select external_id from raw_intercom.contacts")}
+    answered = [case.first_response_seconds for case in support.cases.values() if case.first_response_seconds]
+    rated = [case.rating for case in support.cases.values() if case.rating]
+    truth = (sorted(answered)[len(answered) // 2], sum(rated), len(rated))
+    told = (
+        "select list_sort(list(time_to_admin_reply))[count(time_to_admin_reply) // 2 + 1], sum(rating), count(rating)"
+        " from raw_intercom.conversations"
+    )
+    assert query(told) == [truth]
+    # the same from the parts themselves, as a mart would work it out
+    measured = (
+        "with firsts as (select c.id, date_diff('second', c.created_at, min(p.created_at)) as waited"
+        " from raw_intercom.conversations c join raw_intercom.conversation_parts p on p.conversation_id = c.id"
+        " where p.part_type = 'comment' and p.author_type = 'admin' group by c.id, c.created_at)"
+        " select count(*), sum(waited) from firsts"
+    )
+    assert query(measured) == [(len(answered), sum(answered))]
+
+
+def test_slack_arrives_whole_and_then_only_what_is_new(sandbox, pull, query):
+    settings = sandbox.slack.endpoint()
+    channels = sandbox.company.team.channels
+
+    def in_the_world() -> dict[str, int]:
+        messages = [message for channel in channels.values() for message in channel.messages]
+        replies = [reply for message in messages for reply in message.replies]
+        return {
+            "messages": len(messages),
+            "replies": len(replies),
+            "reactions": sum(len(message.reactions) for message in messages + replies),
+        }
+
+    first = pull("slack", settings)
+    assert not pull("slack", settings).has_new_data
+    for _ in range(3):
+        sandbox.advance(days=3)
+        latest = pull("slack", settings)
+
+    assert 0 < latest.rows["messages"] < first.rows["messages"] / 2
+    for table, count in in_the_world().items():
+        assert query(f"select count(*) from raw_slack.{table}") == [(count,)], table
+    assert query("select sum(reply_count) from raw_slack.messages") == query("select count(*) from raw_slack.replies")
+    assert query("select count(*) from raw_slack.users") == [(40,)]
+    assert query("select count(*) from raw_slack.messages where text is not null") == [(0,)]
+    kinds = dict(query("select column_name, data_type from duckdb_columns() where table_name = 'messages'"
+                       " and schema_name = 'raw_slack'"))  # fmt: skip
+    assert (kinds["ts"], kinds["sent_at"]) == ("VARCHAR", "TIMESTAMP WITH TIME ZONE")
+
+
+def test_a_slack_channel_without_the_app_is_named_and_the_others_are_loaded(sandbox, pull, query):
+    settings = sandbox.slack.endpoint()
+    product = sandbox.company.team.channels["C0PRODUCT"]
+    sandbox.slack.joined.discard(product.id)
+    try:
+        with pytest.raises(TerminalSyncError) as failure:
+            pull("slack", settings)
+    finally:
+        sandbox.slack.joined.add(product.id)
+    assert "#product (the app is not in it)" in failure.value.sentence
+    everything = sum(len(channel.messages) for channel in sandbox.company.team.channels.values())
+    assert query("select count(*) from raw_slack.messages") == [(everything - len(product.messages),)]
+
+    pull("slack", settings)
+
+    assert query("select count(*) from raw_slack.messages") == [(everything,)]
