@@ -16,7 +16,7 @@ from sandbox.team import Member
 from sandbox.timeline import DAY, HOUR, Timeline, utc
 
 #: Conversations that begin on a day at scale 1; a weekend brings a third of it.
-PER_DAY = 2.4
+PER_DAY = 1.9
 OPENS, CLOSES = 7, 19  # hours UTC
 MINUTE = 60
 #: topic: (share, what they write, minutes until the first answer (median), hours of work until it is solved (median))

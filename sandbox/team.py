@@ -17,7 +17,7 @@ from sandbox.ids import Ids
 from sandbox.timeline import DAY, HOUR, Timeline, utc
 
 SIZE = 40
-#: Messages that begin something, on a working day at scale 1; about one in six becomes a thread.
+#: Messages that begin something, on a working day at scale 1; about one in eight becomes a thread.
 MESSAGES_PER_DAY = 11
 #: (department, how many people; engineers come first and are those of the repositories)
 _DEPARTMENTS = (("Engineering", 14), ("Product", 5), ("Support", 6), ("Sales", 7), ("Marketing", 4), ("Operations", 4))
@@ -158,7 +158,7 @@ class Team:
         text = self.rng.choice(_OPENINGS).format(self.rng.choice(_TOPICS))
         message = Message(self._ts(now), author, text, has_file=self.rng.random() < 0.05)
         insort(channel.messages, message, key=lambda each: each.ts)
-        if self.rng.random() < 0.16:
+        if self.rng.random() < 0.13:
             for _ in range(1 + int(self.rng.expovariate(1 / 2.0))):
                 # most answer soon, some on another day, very few much later
                 wait = self.rng.choices((0.6, 20, 90), (80, 17, 3))[0] * HOUR
