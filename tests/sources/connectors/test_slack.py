@@ -1,4 +1,4 @@
-"""Slack: against the sandbox's real HTTP, and recorded answers replayed over HTTP."""
+"""Slack: against the sandbox's real HTTP."""
 
 from __future__ import annotations
 
@@ -377,61 +377,3 @@ def test_the_door_answers_a_plain_get_as_slack_does(sandbox):
     answer = requests.get(f"{door.base_url}/api/conversations.history", params=asked, headers=headers, timeout=10)
     messages = answer.json()["messages"]
     assert [message["ts"] for message in messages] == [each.ts for each in reversed(channel.messages[-200:])]
-
-
-# Recorded answers, replayed over HTTP -----------------------------------------------------------------------------
-
-
-def test_two_recorded_pages_of_channels(recording):
-    tape = recording("slack/recorded/conversations.list-paginated.json", "two pages of channels become rows")
-    rows, _ = read({"token": TOKEN, "base_url": f"{tape.play()}/api"}, "channels")
-    assert len(rows["channels"]) == 156
-    general = next(row for row in rows["channels"] if row["is_general"])
-    assert (general["id"], general["name"], general["num_members"]) == ("C04KB5X4D", "general", 14)
-    assert general["created"].isoformat() == "2015-04-28T11:57:10+00:00"
-    assert not general["is_member"]
-
-
-def test_a_recorded_group_message_is_a_channel(recording):
-    tape = recording("slack/recorded/conversations.info.json", "a group conversation becomes a row")
-    rows, _ = read({"token": TOKEN, "base_url": f"{tape.play()}/api"}, "channels")
-    (row,) = rows["channels"]
-    assert (row["id"], row["topic"], row["is_private"]) == ("G0K7EV5A7", "Group messaging", None)
-
-
-def test_recorded_people_become_rows(recording):
-    tape = recording("slack/recorded/users.info.json", "people, bots and who left become rows")
-    rows, _ = read({"token": TOKEN, "base_url": f"{tape.play()}/api"}, "users")
-    expected = tape.interactions[0]["response"]["body"]["members"]
-    assert len(rows["users"]) == len(expected) == 35
-    for row, member in zip(rows["users"], expected, strict=True):
-        assert (row["id"], row["is_deleted"], row["real_name"]) == (
-            member["id"], member["deleted"], member.get("real_name") or member["profile"].get("real_name"),
-        )  # fmt: skip
-    assert {row["is_bot"] for row in rows["users"]} == {True, False}
-
-
-def test_recorded_pages_of_people_are_followed(recording):
-    tape = recording("slack/recorded/users.list-paginated-first.json", "the cursor of each page leads to the next")
-    base_url = f"{tape.play()}/api"
-    pages = get_connector("slack").read({"token": TOKEN, "base_url": base_url}, StreamRequest("users"), None)
-    rows = [row for _, page in zip(range(4), pages, strict=False) for row in page.rows]
-    expected = [each for one in tape.interactions for each in one["response"]["body"]["members"]]
-    assert [row["id"] for row in rows] == [member["id"] for member in expected]
-    assert len({row["id"] for row in rows}) == 20
-
-
-def test_a_recorded_refusal_is_said_in_words(recording):
-    tape = recording("slack/recorded/auth.test-invalid_auth.json", "ok:false under status 200 is a refusal")
-    with pytest.raises(TerminalError) as failure:
-        get_connector("slack").check({"token": TOKEN, "base_url": f"{tape.play()}/api"})
-    assert failure.value.kind == "unauthorized"
-    assert failure.value.sentence == UNAUTHORIZED["not_authed"]
-
-
-def test_a_recorded_auth_test_names_the_workspace(recording):
-    from sources.connectors.slack_api import SlackApi
-
-    tape = recording("slack/recorded/auth.test-ok.json", "the token's workspace is named")
-    with SlackApi(f"{tape.play()}/api", TOKEN, 50) as api:
-        assert api.call("auth.test")["team"] == "team_name"
