@@ -142,8 +142,8 @@ class _Searched:
         self.shapes = {name: Shape(SPECS[name], omit=OMIT[name]) for name in {*self.wanted, self.name}}
         self.forbidden = _forbidden(self.name)
         again = settings.get("contacts_again_days")
-        again = CONTACTS_AGAIN if again in (None, "") else int(again)
-        self.again_after = again * DAY if self.name == "contacts" and again > 0 else None
+        days = CONTACTS_AGAIN if again is None or again == "" else int(again)
+        self.again_after = days * DAY if self.name == "contacts" and days > 0 else None
 
     def pages(self, since: Any) -> Iterator[Page]:
         if since is None or "after" in since:

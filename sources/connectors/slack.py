@@ -165,7 +165,7 @@ def _messages(api: SlackApi, settings: Mapping[str, Any], stream: StreamRequest,
         api,
         (stream.name, *stream.along),
         cursors,
-        days_back=DAYS_BACK if days_back in (None, "") else max(0, int(days_back)),
+        days_back=DAYS_BACK if days_back is None or days_back == "" else max(0, int(days_back)),
         keeps_text=bool(settings.get("keep_text")),
     )
     skipped: dict[str, list[str]] = {}

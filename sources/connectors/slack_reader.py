@@ -95,7 +95,7 @@ class Reader:
                 days.setdefault(_day(message["ts"]), {})[message["ts"]] = message
                 newest = max(newest, message["ts"])
         kept = {"days": dict(known["days"]), "threads": dict(known["threads"])}
-        in_sight = set()
+        in_sight: set[str] = set()
         for day, messages_of in sorted(days.items()):
             in_sight |= messages_of.keys()
             yield from self._day(channel, day, messages_of.values(), kept)
