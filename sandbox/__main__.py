@@ -16,6 +16,8 @@ from sandbox.company import Company
 from sandbox.postgres import PostgresError
 from sandbox.server import ENDPOINTS_FILE, Sandbox
 from sandbox.truth import as_json, monthly
+from sandbox.truth_usage import active_days, retention
+from sandbox.truth_usage import as_json as usage_as_json
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -29,7 +31,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--no-postgres", action="store_true", help="leave the product database out")
     truth = commands.add_parser("truth", help="what the numbers of the world in a directory really are")
     truth.add_argument("--data-dir", type=Path, required=True, help="where the world is kept")
-    truth.add_argument("--json", action="store_true", help="months, movements and customer days as JSON")
+    truth.add_argument("--json", action="store_true", help="months, movements, customer days and use as JSON")
     return parser
 
 
@@ -43,13 +45,22 @@ def _truth(options: argparse.Namespace) -> int:
     company = Company(seed=world.seed, scale=world.scale, opened_at=world.opened_at)
     company.run(world.now())
     if options.json:
-        json.dump(as_json(company), sys.stdout)
+        json.dump({**as_json(company), "usage": usage_as_json(company)}, sys.stdout)
         print()
         return 0
     for row in monthly(company):
         print(
             f"{row.month}  {row.currency}  MRR {row.mrr:>12,}  new {row.new_mrr:>10,}  churned {row.churned_mrr:>10,}"
         )
+    print()
+    for each in retention(company):
+        told = "keeps customers" if each.is_driver else "changes nothing"
+        print(
+            f"{each.feature:<13} {told}; after 90 days {each.stays_with:.1%} with it are still there, "
+            f"{each.stays_without:.1%} without"
+        )
+    for day in active_days(company)[-1:]:
+        print(f"{day.date}  active users: {day.dau} today, {day.wau} in 7 days, {day.mau} in 30 days")
     return 0
 
 

@@ -1,32 +1,30 @@
-"""The product database's contents: workspaces, their users, and what the users do."""
+"""The product: workspaces, their users, the features they adopt, and what the users do day by day."""
 
 from __future__ import annotations
 
 import datetime as dt
 import json
 import random
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
 from sandbox import names
 from sandbox.billing.models import Customer, Subscription
+from sandbox.features import FEATURES, leaving
 from sandbox.ids import Ids
-from sandbox.timeline import DAY, HOUR, Timeline, utc
+from sandbox.timeline import DAY, Timeline, utc
+from sandbox.uses import EventRows, UseLog
 
-#: Seconds between two events of users at scale 1: in the long past, and since this many days before the world opened.
-PAST_GAP, RECENT_GAP, RECENT_DAYS = 3 * HOUR, 300, 14
+#: Seconds between two uses of the product at scale 1, on a working day: in the long past, and since this many days
+#: before the world opened.
+PAST_GAP, RECENT_GAP, RECENT_DAYS = 1200, 150, 21
 MAX_USERS = 15
-_EVENTS = {
-    "dashboard.viewed": 30,
-    "task.completed": 26,
-    "search.performed": 16,
-    "project.created": 9,
-    "comment.added": 9,
-    "report.exported": 5,
-    "member.invited": 3,
-    "integration.connected": 2,
-}
+#: So many of the users come back day after day; the others look in now and then, this much more rarely.
+_REGULARS, _RARELY = 0.3, 0.12
+#: On a weekend the product is used this much less.
+_WEEKEND = 0.3
 
 
 @dataclass(slots=True)
@@ -43,6 +41,11 @@ class Workspace:
     created_at: int
     updated_at: int
     users: list[User]
+    #: When each feature was first used here.
+    adopted: dict[str, int] = field(default_factory=dict)
+    #: Places in ``FEATURES`` of what was adopted, and the sums of their weights.
+    features: list[int] = field(default_factory=list)
+    weights: list[int] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -56,6 +59,7 @@ class User:
     updated_at: int
     last_seen_at: int | None = None
     deleted_at: int | None = None
+    is_regular: bool = False
     #: Where the user stands in the list of active users; -1 when not in it.
     place: int = -1
 
@@ -66,13 +70,18 @@ class Changes:
 
     workspaces: list[tuple[Any, ...]]
     users: list[tuple[Any, ...]]
-    events: list[tuple[Any, ...]]
+    events: Collection[tuple[Any, ...]]
 
 
 class Product:
-    """Follows the customers of the billing system and lets their users work."""
+    """Follows the customers of the billing system and lets their users work.
 
-    def __init__(self, timeline: Timeline, ids: Ids, rng: random.Random, *, scale: float, opened_at: int) -> None:
+    What the users do is one log; the product database and Mixpanel show it each in its own way.
+    """
+
+    def __init__(
+        self, timeline: Timeline, ids: Ids, rng: random.Random, *, seed: int, scale: float, opened_at: int
+    ) -> None:
         self.timeline = timeline
         self.ids = ids
         self.rng = rng
@@ -83,8 +92,9 @@ class Product:
         self._active: list[User] = []
         self._changed_workspaces: dict[str, Workspace] = {}
         self._changed_users: dict[int, User] = {}
-        self._events: list[tuple[Any, ...]] = []
-        timeline.at(timeline.now + DAY, self._next_event)
+        self.uses = UseLog(seed)
+        self._uses_taken = 0
+        timeline.at(timeline.now + DAY, self._next_use)
 
     # -- following the customers -----------------------------------------------------------------------------------
 
@@ -101,6 +111,15 @@ class Product:
         self._join(workspace, "owner", customer.email)
         for _ in range(min(seats, MAX_USERS) - 1):
             self.timeline.at(now + round(self.rng.expovariate(1 / (6 * DAY))), self._join, workspace, "member", None)
+        for place, feature in enumerate(FEATURES):
+            if self.rng.random() < feature.share:
+                after = round(self.rng.expovariate(1 / (feature.after_days * DAY)))
+                self.timeline.at(now + max(60, after), self._adopt, workspace, place)
+
+    def leaving(self, customer: Customer) -> float:
+        """How likely this customer is to leave, in relation to the average."""
+        workspace = self.workspaces.get(customer.id)
+        return leaving(workspace.adopted) if workspace is not None else 1.0
 
     def follow(self, subscription: Subscription) -> None:
         """Take over plan and seats from a subscription that changed."""
@@ -133,6 +152,7 @@ class Product:
         user = User(
             number, workspace, email or f"{names.local_part(name)}.{number}@{domain}", name, role, now, now, now
         )
+        user.is_regular = self.rng.random() < _REGULARS
         workspace.users.append(user)
         self.users[number] = user
         self._changed_users[number] = user
@@ -159,20 +179,35 @@ class Product:
 
     # -- work ------------------------------------------------------------------------------------------------------
 
-    def _next_event(self) -> None:
+    def _adopt(self, workspace: Workspace, place: int) -> None:
+        """A workspace uses a feature for the first time; from now on it is part of its work."""
+        users = [user for user in workspace.users if user.place >= 0]
+        if not users:
+            return
+        feature = FEATURES[place]
+        workspace.adopted[feature.name] = self.timeline.now
+        workspace.features.append(place)
+        workspace.weights.append(feature.weight + (workspace.weights[-1] if workspace.weights else 0))
+        self._use(self.rng.choice(users), place)
+
+    def _next_use(self) -> None:
         now = self.timeline.now
         gap = RECENT_GAP if now >= self._busy_from else PAST_GAP
-        self.timeline.at(now + max(1, round(self.rng.expovariate(self.scale / gap))), self._next_event)
+        if (now // DAY + 3) % 7 >= 5:  # day 0 was a Thursday
+            gap = round(gap / _WEEKEND)
+        self.timeline.at(now + max(1, round(self.rng.expovariate(self.scale / gap))), self._next_use)
         if not self._active:
             return
         user = self.rng.choice(self._active)
-        name = self.rng.choices(list(_EVENTS), list(_EVENTS.values()))[0]
-        properties = {"project": self.rng.randint(1, 40), "duration_ms": self.rng.randint(20, 4000)}
-        if self.rng.random() < 0.1:
-            properties["note"] = "Größe geändert – «ok»"  # type: ignore[assignment]
-        self._events.append(
-            (self.ids.number("product-event"), user.id, user.workspace.id, name, _json(properties), utc(now))
-        )
+        while not user.is_regular and self.rng.random() > _RARELY:
+            user = self.rng.choice(self._active)
+        workspace = user.workspace
+        if workspace.features:
+            self._use(user, self.rng.choices(workspace.features, cum_weights=workspace.weights)[0])
+
+    def _use(self, user: User, place: int) -> None:
+        now = self.timeline.now
+        self.uses.add(now, user.id, place)
         user.last_seen_at = user.updated_at = now
         self._changed_users[user.id] = user
 
@@ -183,9 +218,9 @@ class Product:
         changes = Changes(
             [_workspace_row(workspace) for workspace in self._changed_workspaces.values()],
             [_user_row(user) for user in self._changed_users.values()],
-            self._events,
+            EventRows(self.uses, self.users, self._uses_taken, len(self.uses)),
         )
-        self._changed_workspaces, self._changed_users, self._events = {}, {}, []
+        self._changed_workspaces, self._changed_users, self._uses_taken = {}, {}, len(self.uses)
         return changes
 
     def give_back(self, changes: Changes) -> None:
@@ -195,7 +230,7 @@ class Product:
             self._changed_workspaces.setdefault(ours[row[0]], self.workspaces[ours[row[0]]])
         for row in changes.users:
             self._changed_users.setdefault(row[0], self.users[row[0]])
-        self._events = changes.events + self._events
+        self._uses_taken -= len(changes.events)
 
 
 def _workspace_row(record: Workspace) -> tuple[Any, ...]:

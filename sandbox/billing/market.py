@@ -13,8 +13,10 @@ from sandbox.billing.models import Charge, Customer, Item, Price, Subscription
 from sandbox.billing.money import item_value
 from sandbox.timeline import DAY, HOUR, Timeline, office_time, utc
 
-#: Recurring revenue on the day billing moved to Stripe, in US cents; all scales are the same company in more pieces.
+#: Recurring revenue on the day billing moved to Stripe, in US cents; scales up to ``SAME_COMPANY`` are the same company
+#: in more pieces. Larger ones would leave less than a seat for each customer, so there the company grows with them.
 OPENING_MRR = 17_000_000
+SAME_COMPANY = 4.0
 #: The dollar part of it that the company aims at: so much at the start and so much more each month, in US cents. Sales
 #: tries harder when the company falls behind and eases off when it is ahead, so every seed tells the same story.
 _AIM, _AIM_PER_MONTH = 15_600_000, 62_500
@@ -69,6 +71,7 @@ class Market:
         self.rng = rng
         self.ledger = ledger
         self.scale = scale
+        self._size = max(1.0, scale / SAME_COMPANY)
         self.self_serve_from = opened_at - SELF_SERVE_DAYS * DAY
         #: Names of companies that are in use.
         self.taken: set[str] = set()
@@ -79,6 +82,8 @@ class Market:
         #: Called when a company that will buy begins to talk to sales, and when it has bought.
         self.on_prospect: Callable[[Prospect], None] = lambda prospect: None
         self.on_sale: Callable[[Prospect, Subscription], None] = lambda prospect, subscription: None
+        #: How likely a customer is to leave in relation to the average: what they do with the product decides.
+        self.leaving: Callable[[Customer], float] = lambda customer: 1.0
         ledger.on_end = self._ended
 
     # -- beginnings ------------------------------------------------------------------------------------------------
@@ -90,7 +95,7 @@ class Market:
         total = sum(
             item_value(Item("", 0, price, seats, "")) * _ROUGH_DOLLARS[currency] for currency, price, seats in drafts
         )
-        factor = self._seat_factor = OPENING_MRR / total
+        factor = self._seat_factor = OPENING_MRR * self._size / total
         for number, (currency, price, seats) in enumerate(drafts):
             moment = first_day + 8 * HOUR + number * (10 * HOUR) // count
             self.timeline.at(moment, self._import, number, currency, price, max(1, round(seats * factor)))
@@ -173,7 +178,7 @@ class Market:
     def _next_prospect(self) -> None:
         """Sales finds somebody who will buy in the end: no trial, a card on the day."""
         months = (self.timeline.now - self._opened) / (30.4 * DAY)
-        behind = (_AIM + _AIM_PER_MONTH * months) / max(1, self.ledger.book.total("usd"))
+        behind = self._size * (_AIM + _AIM_PER_MONTH * months) / max(1, self.ledger.book.total("usd"))
         effort = min(3.0, max(0.4, behind**12))
         self.timeline.at(self.timeline.now + self._gap(_SALES_PER_MONTH * effort), self._next_prospect)
         self._prospect(self.timeline.now)
@@ -239,7 +244,7 @@ class Market:
         missing = self.rng.choices(("cancel", "pause"), (85, 15))[0]
         subscription = self._begin(
             customer,
-            [(prices[key], max(1, round(self.rng.randint(*seats) / max(1.0, self.scale))))],
+            [(prices[key], max(1, round(self.rng.randint(*seats) * self._size / max(1.0, self.scale))))],
             trial_days=14,
             missing=missing,
         )
@@ -288,12 +293,13 @@ class Market:
         if not self._is_settled(subscription) or self.ledger.book.value(subscription) == 0:
             return
         draw = self.rng.random()
+        leaving = self.leaving(subscription.customer)
         discount = subscription.discount
         is_fixed = discount is not None and discount.coupon.amount_off is not None
         is_short = discount is not None and discount.end is not None
         for chance, act, allowed in (
-            (0.0170, self._leave, True),
-            (0.0020, self._leave_at_once, True),
+            (0.0170 * leaving, self._leave, True),
+            (0.0020 * leaving, self._leave_at_once, True),
             (0.0045, self._pause, self._is_monthly(subscription)),
             (0.0160, self._card_breaks, True),
             (0.0380, self._more_seats, not is_fixed),
@@ -341,10 +347,11 @@ class Market:
         self.ledger.pause(subscription, self.rng.randint(1, 3))
 
     def _card_breaks(self, subscription: Subscription) -> None:
-        """The next renewal fails; most customers mend it, some late, some never."""
+        """The next renewal fails; most customers mend it, some late, some never: who would rather leave lets it be."""
         if subscription.period_end > self.timeline.now + 60 * DAY:
             return
-        days = self.rng.choices((2, 7, 14, 34, 400), (35, 22, 13, 10, 20))[0]
+        leaving = self.leaving(subscription.customer)
+        days = self.rng.choices((2, 7, 14, 34, 400), (35, 22, 13, 10 * leaving, 20 * leaving))[0]
         subscription.customer.card_fails_until = subscription.period_end + days * DAY
 
     def _more_seats(self, subscription: Subscription) -> None:

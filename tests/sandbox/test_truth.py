@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import pytest
 
-from sandbox import truth
+from sandbox import truth, truth_usage
 from sandbox.clock import open_world
 from sandbox.company import Company
 from sandbox.timeline import DAY, HOUR, utc
@@ -168,4 +168,5 @@ def test_the_command_prints_the_truth_as_json(tmp_path):
     )
     company = Company(seed=world.seed, opened_at=world.opened_at, scale=world.scale)
     company.run(MONDAY)
-    assert json.loads(done.stdout) == json.loads(json.dumps(truth.as_json(company)))
+    told = {**truth.as_json(company), "usage": truth_usage.as_json(company)}
+    assert json.loads(done.stdout) == json.loads(json.dumps(told))
