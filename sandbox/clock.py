@@ -21,6 +21,7 @@ SECRETS: dict[str, Callable[[], str]] = {
     "hubspot": lambda: f"pat-na1-{uuid.uuid4()}",
     "intercom": lambda: f"dG9r{secrets.token_hex(26)}",
     "slack": lambda: f"xoxb-{secrets.randbelow(10**12):012d}-{secrets.token_hex(12)}",
+    "mixpanel": lambda: secrets.token_urlsafe(24),
     "postgres": lambda: secrets.token_urlsafe(18),
     "postgres_portal": lambda: secrets.token_urlsafe(18),
 }

@@ -12,6 +12,7 @@ import socket
 import stat
 import subprocess
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -299,14 +300,14 @@ class ProductDatabase:
                     _merge(cursor, table, fresh)
 
 
-def _copy(cursor: psycopg.Cursor[tuple[Any, ...]], table: str, into: str, rows: list[tuple[Any, ...]]) -> None:
+def _copy(cursor: psycopg.Cursor[tuple[Any, ...]], table: str, into: str, rows: Iterable[tuple[Any, ...]]) -> None:
     columns = sql.SQL(", ").join(map(sql.Identifier, _COLUMNS[table]))
     with cursor.copy(sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(into), columns)) as copy:
         for row in rows:
             copy.write_row(row)
 
 
-def _merge(cursor: psycopg.Cursor[tuple[Any, ...]], table: str, rows: list[tuple[Any, ...]]) -> None:
+def _merge(cursor: psycopg.Cursor[tuple[Any, ...]], table: str, rows: Iterable[tuple[Any, ...]]) -> None:
     names = _COLUMNS[table]
     columns = sql.SQL(", ").join(map(sql.Identifier, names))
     target = sql.Identifier(table)

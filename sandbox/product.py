@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import json
 import random
-from collections.abc import Collection
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -70,7 +69,7 @@ class Changes:
 
     workspaces: list[tuple[Any, ...]]
     users: list[tuple[Any, ...]]
-    events: Collection[tuple[Any, ...]]
+    events: list[tuple[Any, ...]] | EventRows
 
 
 class Product:

@@ -23,6 +23,7 @@ from sandbox.doors.github import GithubDoor
 from sandbox.doors.hubspot import HubspotDoor
 from sandbox.doors.intercom import IntercomDoor
 from sandbox.doors.slack import SlackDoor
+from sandbox.doors.mixpanel import MixpanelDoor
 from sandbox.doors.stripe import StripeDoor
 from sandbox.postgres import ProductDatabase
 
@@ -46,6 +47,8 @@ class Sandbox:
         self.intercom = IntercomDoor(company, world.secrets["intercom"])
         self.slack = SlackDoor(company, world.secrets["slack"])
         self.doors: list[Door] = [self.stripe, self.github, self.intercom, self.slack]
+        self.mixpanel = MixpanelDoor(company, world.secrets["mixpanel"])
+        self.doors: list[Door] = [self.stripe, self.github, self.mixpanel]
         #: The product database, or None when it was left out.
         self.postgres: ProductDatabase | None = None
         self._stopping = threading.Event()

@@ -1,8 +1,8 @@
 """What all doors share: a threaded HTTP server on loopback, a request log, faults, and the control paths.
 
 Control (no key needed, loopback only):
-``POST /_sandbox/faults`` {"service", "kind", "count", "retry_after", "after", "seconds", "path"} · ``DELETE`` clears ·
-``GET /_sandbox/requests`` counts and the last requests · ``POST /_sandbox/advance?hours=…`` moves the world on ·
+``POST /_sandbox/faults`` {"service", "kind", "count", "retry_after", "after", "seconds", "path", "field", "how"} (see
+``sandbox.faults``) · ``DELETE`` clears · ``GET /_sandbox/requests`` counts and the last requests · ``POST /_sandbox/advance?hours=…`` moves the world on ·
 ``GET /_sandbox/status``.
 """
 
@@ -13,19 +13,24 @@ import logging
 import socket
 import struct
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from email.utils import formatdate
 from typing import Any
 
 from werkzeug.exceptions import HTTPException
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 from werkzeug.wrappers import Request, Response
 
+from sandbox.doors.spoil import CHANGES, skew, spoil
 from sandbox.faults import Fault, Faults
 
 logger = logging.getLogger(__name__)
 _LOG_LENGTH = 20_000
+#: Faults of a request that is answered all the same.
+_ANSWERED = {"truncate", "cut_short", "clock_skew", *CHANGES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,11 @@ class _Handler(WSGIRequestHandler):
 
     def log(self, type: str, message: str, *args: Any) -> None:
         logger.debug(message, *args)
+
+    def send_response(self, code: int, message: str | None = None) -> None:
+        # without the Date that the parent class adds: a door's clock may be off, so it says the time itself
+        self.log_request(code)
+        self.send_response_only(code, message)
 
     def connection_dropped(self, error: BaseException, environ: Any = None) -> None:
         # without this the server would wait on the same connection for another request
@@ -117,6 +127,7 @@ class Door:
             _reset(environ["werkzeug.socket"])
             raise _Dropped
         response = self._answer(request, fault)
+        response.headers.setdefault("Date", formatdate(usegmt=True))
         self._note(request, response.status_code, fault)
         if fault is not None and fault.kind == "truncate":
             whole = response.get_data()
@@ -128,12 +139,29 @@ class Door:
     def _answer(self, request: Request, fault: Fault | None) -> Response:
         if fault is not None and fault.kind == "slow":
             self._closing.wait(fault.seconds)
-        elif fault is not None and fault.kind != "truncate":
-            return self.refuse(request, fault)
+        elif fault is not None and fault.kind not in _ANSWERED:
+            # what a storm consists of is each vendor's own 429
+            return self.refuse(request, replace(fault, kind="429", count=None) if fault.kind == "storm" else fault)
         try:
-            return self.respond(request)
+            response = self.respond(request)
         except HTTPException as error:
-            return error.get_response()
+            response = error.get_response()
+        if fault is not None and response.status_code == 200:
+            self._spoil(response, fault)
+        return response
+
+    def _spoil(self, response: Response, fault: Fault) -> None:
+        if fault.kind == "cut_short":
+            self.cut_short(response)
+        elif fault.kind == "clock_skew":
+            skew(response, fault.seconds, time.time())
+        elif fault.kind in CHANGES:
+            spoil(response, fault)
+
+    def cut_short(self, response: Response) -> None:
+        """Keep half of the body, in a way that only the body shows."""
+        whole = response.get_data()
+        response.set_data(whole[: len(whole) // 2])
 
     def _note(self, request: Request, status: int, fault: Fault | None) -> None:
         query = {key: request.args.getlist(key) for key in request.args}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from email.utils import parsedate_to_datetime
 
 import pytest
 import requests
@@ -98,3 +99,88 @@ def test_a_fault_that_cannot_happen_is_refused():
         faults.add("earthquake")
     with pytest.raises(ValueError, match="at least once"):
         Fault("500", count=0)
+
+
+def test_a_storm_goes_over_several_requests_on_any_path_and_then_passes(stripe, sandbox):
+    sandbox.stripe.faults.add("storm", count=3, retry_after=1)
+    paths = ("/v1/customers", "/v1/invoices", "/v1/events", "/v1/customers")
+    answers = [stripe.get(path) for path in paths]
+    assert [answer.status_code for answer in answers] == [429, 429, 429, 200]
+    assert answers[0].json()["error"]["code"] == "rate_limit"
+    assert Fault("storm").count == 6
+
+
+def test_a_duplicated_page_holds_every_object_twice(stripe, github, sandbox):
+    good = stripe.json("/v1/customers", limit=5)
+    sandbox.stripe.faults.add("duplicate_page")
+    twice = stripe.json("/v1/customers", limit=5)
+    assert twice == {**good, "data": good["data"] * 2}
+    repositories = github.json("/user/repos")
+    sandbox.github.faults.add("duplicate_page")
+    assert github.json("/user/repos") == repositories * 2
+
+
+def test_a_page_out_of_order_holds_the_same_objects(stripe, sandbox):
+    good = [each["id"] for each in stripe.json("/v1/customers", limit=20)["data"]]
+    sandbox.stripe.faults.add("out_of_order", count=2)
+    first, second = ([each["id"] for each in stripe.json("/v1/customers", limit=20)["data"]] for _ in range(2))
+    assert first == second != good
+    assert sorted(first) == sorted(good)
+
+
+@pytest.mark.parametrize(("how", "left"), [("rename", {"email_v2"}), ("retype", {"email"}), ("drop", set())])
+def test_a_changed_schema_changes_one_field_and_brings_a_new_one(stripe, sandbox, how, left):
+    good = stripe.json("/v1/customers", limit=3)["data"]
+    sandbox.stripe.faults.add("changed_schema", field="email", how=how)
+    changed = stripe.json("/v1/customers", limit=3)["data"]
+    for before, after in zip(good, changed, strict=True):
+        assert after.keys() == before.keys() - {"email"} | left | {"brand_new_field"}
+        if how == "retype":
+            assert after["email"] == {"value": before["email"]}
+        if how == "rename":
+            assert after["email_v2"] == before["email"]
+
+
+def test_a_skewed_clock_shows_in_the_headers(github, sandbox):
+    reset = int(github.get("/user").headers["X-RateLimit-Reset"])
+    sandbox.github.faults.add("clock_skew", seconds=-600)
+    answer = github.get("/user")
+    assert answer.status_code == 200
+    off = parsedate_to_datetime(answer.headers["Date"]).timestamp() - time.time()
+    assert -620 < off < -580
+    assert int(answer.headers["X-RateLimit-Reset"]) == reset - 600
+    assert Fault("clock_skew").seconds == 420
+
+
+def test_an_answer_cut_short_looks_whole_to_the_connection(stripe, sandbox):
+    sandbox.stripe.faults.add("cut_short")
+    answer = stripe.get("/v1/customers")
+    assert (answer.status_code, int(answer.headers["Content-Length"])) == (200, len(answer.content))
+    with pytest.raises(requests.exceptions.JSONDecodeError):
+        answer.json()
+
+
+def test_mixpanel_says_in_the_last_line_that_it_gave_up(sandbox):
+    told = sandbox.endpoints()["mixpanel"]
+    query = {"project_id": told["project_id"], "from_date": "2026-03-01", "to_date": "2026-03-16"}
+    address, auth = f"{told['base_url']}/api/2.0/export", (told["username"], told["secret"])
+    whole = requests.get(address, query, auth=auth, timeout=20).content.splitlines()
+    sandbox.mixpanel.faults.add("cut_short")
+    cut = requests.get(address, query, auth=auth, timeout=20).content.splitlines()
+    assert cut == [*whole[: len(whole) // 2], b"export terminated early"]
+    sandbox.mixpanel.faults.add("duplicate_page")
+    assert len(requests.get(address, query, auth=auth, timeout=20).content.splitlines()) == 2 * len(whole)
+
+
+def test_a_refusal_is_not_spoiled_and_an_answer_without_objects_stays_as_it_is(stripe, sandbox):
+    sandbox.stripe.faults.add("duplicate_page")
+    assert stripe.get("/v1/customers/none").status_code == 404
+    good = stripe.json("/v1/account")
+    sandbox.stripe.faults.add("out_of_order")
+    assert stripe.json("/v1/account") == good
+
+
+def test_an_order_that_makes_no_sense_is_refused():
+    for options in ({"kind": "changed_schema"}, {"kind": "changed_schema", "field": "id", "how": "explode"}):
+        with pytest.raises(ValueError, match="field"):
+            Fault(**options)
