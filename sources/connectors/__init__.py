@@ -15,6 +15,7 @@ CONNECTORS: dict[str, str] = {
     "hubspot": "sources.connectors.hubspot.HubSpotConnector",
     "intercom": "sources.connectors.intercom.IntercomConnector",
     "slack": "sources.connectors.slack.SlackConnector",
+    "mixpanel": "sources.connectors.mixpanel.MixpanelConnector",
     "postgres": "sources.connectors.postgres.PostgresConnector",
 }
 

@@ -63,6 +63,7 @@ class ApiClient:
     """One session with one API. Use it as a context manager so that its connections are closed.
 
     `limits`: how fast it may be asked; the client waits by itself before it would ask faster. `judge`: see `Judge`.
+    `sentences`: what a refusal with that status means here, for people.
     """
 
     def __init__(
@@ -75,8 +76,10 @@ class ApiClient:
         tries: int = TRIES,
         limits: Sequence[RateLimit] = (),
         judge: Judge | None = None,
+        sentences: Mapping[int, str] | None = None,
     ) -> None:
         self.system = system
+        self.sentences = dict(sentences or {})
         self.judge = judge
         self.paces = [Pace(limit) for limit in limits]
         self.base_url = base_url.rstrip("/")
@@ -298,7 +301,8 @@ class ApiClient:
         if status == 404:
             sentence = f"{self.system} does not know what we asked for. Check the names in the settings."
             return TerminalError(sentence, detail, kind="not_found")
-        return TerminalError(f"{self.system} refused the request (HTTP {status}).", detail, kind="refused")
+        sentence = self.sentences.get(status, f"{self.system} refused the request (HTTP {status}).")
+        return TerminalError(sentence, detail, kind="refused")
 
 
 class Pace:

@@ -50,6 +50,7 @@ LAZY_IMPORTS = (
     "sources.connectors.github",
     "sources.connectors.hubspot",
     "sources.connectors.intercom",
+    "sources.connectors.mixpanel",
     "sources.connectors.postgres",
     "sources.connectors.slack",
     "sources.connectors.stripe",

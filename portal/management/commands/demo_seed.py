@@ -28,6 +28,7 @@ SOURCES: dict[str, tuple[str, str, int]] = {
     "hubspot": ("HubSpot (CRM)", "*/30 * * * *", 240),
     "intercom": ("Intercom (support)", "*/15 * * * *", 60),
     "slack": ("Slack (activity)", "*/30 * * * *", 180),
+    "mixpanel": ("Mixpanel (analytics)", "7 * * * *", 180),
     "postgres": ("Product database", "*/5 * * * *", 15),
 }
 
