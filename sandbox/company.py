@@ -52,14 +52,12 @@ class Company:
         )
         self.market = Market(self.timeline, self._generator("market"), self.ledger, scale=scale, opened_at=opened_at)
         self.writer = InvoiceWriter(self.ledger, lambda: self.stripe_url)
-        self.product = ProductUse(self.timeline, self.ids, self._generator("product"), scale=scale, opened_at=opened_at)
         self.sales = Sales(self.timeline, self.ids, self._generator("sales"), taken=self.market.taken)
         self.market.on_prospect, self.market.on_sale = self.sales.prospect, self.sales.won
         self.market.on_sign_up = self._signed_up
         self.product = ProductUse(
             self.timeline, self.ids, self._generator("product"), seed=seed, scale=scale, opened_at=opened_at
         )
-        self.market.on_sign_up = self.product.sign_up
         self.market.leaving = self.product.leaving
         self.market.open(self.start)
         self.care = Care(self.timeline, self._generator("care"), self.sales, scale=scale)

@@ -22,8 +22,8 @@ from sandbox.doors.base import Door, reply
 from sandbox.doors.github import GithubDoor
 from sandbox.doors.hubspot import HubspotDoor
 from sandbox.doors.intercom import IntercomDoor
-from sandbox.doors.slack import SlackDoor
 from sandbox.doors.mixpanel import MixpanelDoor
+from sandbox.doors.slack import SlackDoor
 from sandbox.doors.stripe import StripeDoor
 from sandbox.postgres import ProductDatabase
 
@@ -43,12 +43,17 @@ class Sandbox:
         self.stripe = StripeDoor(company, world.secrets["stripe"])
         self.github = GithubDoor(company, world.secrets["github"])
         self.hubspot = HubspotDoor(company, world.secrets["hubspot"])
-        self.doors: list[Door] = [self.stripe, self.github, self.hubspot]
         self.intercom = IntercomDoor(company, world.secrets["intercom"])
         self.slack = SlackDoor(company, world.secrets["slack"])
-        self.doors: list[Door] = [self.stripe, self.github, self.intercom, self.slack]
         self.mixpanel = MixpanelDoor(company, world.secrets["mixpanel"])
-        self.doors: list[Door] = [self.stripe, self.github, self.mixpanel]
+        self.doors: list[Door] = [
+            self.stripe,
+            self.github,
+            self.hubspot,
+            self.intercom,
+            self.slack,
+            self.mixpanel,
+        ]
         #: The product database, or None when it was left out.
         self.postgres: ProductDatabase | None = None
         self._stopping = threading.Event()

@@ -2,7 +2,7 @@
 
 Events arrive late (a phone without a network delivers days later), so each read asks again for the last days
 (`late_days`) and for today, which is never complete. An export of some days is kept on disk until it has ended well and
-only then handed out: a day is read whole or not at all. Copies of one event are merged by the primary key.
+only then handed out: a day is read whole or not at all. Of an event that was delivered twice the later copy is kept.
 
 The cursor: {"day": the newest day with an event, "seen": a fingerprint of each day that will be asked for again}. A day
 that comes back unchanged is not handed out.
@@ -11,20 +11,15 @@ that comes back unchanged is not handed out.
 from __future__ import annotations
 
 import base64
-import hashlib
-import math
-import tempfile
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
-from typing import IO, Any
-
-import orjson
+from typing import Any
 
 from portal.failures import TerminalError, TransientError
 from portal.redact import secrets_hidden
 from sources.connectors.base import FieldKind, FormField, Page, RateLimit, StreamRequest, StreamSpec, SyncMode
 from sources.connectors.http import ApiClient
+from sources.connectors.mixpanel_export import Export
 from sources.connectors.mixpanel_streams import COHORTS, EVENTS, PROFILES, STREAMS
 from sources.connectors.mixpanel_times import PROJECT, REAL_UTC, ZONES, Times
 from sources.connectors.shape import Shape
@@ -37,12 +32,7 @@ REGIONS = {
 LATE_DAYS = 5
 MOST_LATE_DAYS = 60
 FIRST_DAYS = 365  # read back so far when no beginning is named
-WINDOW_DAYS = 30  # asked for at once …
-WINDOWS = 50  # … or more, so that one read stays below the 60 exports an hour
-PAGE_ROWS = 5_000
-TRIES = 3  # of an export that breaks off in the middle
 CLOCKS_DIFFER = timedelta(minutes=15)  # a day that has not begun at Mixpanel yet would be refused
-LAST_ID = 2**128
 
 FORBIDDEN = (
     "The service account has no access to this project. In Mixpanel, open Organization Settings › Service Accounts and "
@@ -166,7 +156,18 @@ class MixpanelConnector:
             if stream.name == EVENTS.name:
                 with _client(settings, 1, "base_url") as client:
                     is_new = since is None or stream.sync_mode is SyncMode.FULL_REFRESH
-                    yield from _Export(client, settings).pages({} if is_new else since)
+                    times = _times(settings)
+                    today = times.today(_now())
+                    export = Export(
+                        client,
+                        times,
+                        project=_project(settings),
+                        start=_start(settings, today),
+                        today=today,
+                        late_days=_late_days(settings),
+                        forbidden=FORBIDDEN,
+                    )
+                    yield from export.pages({} if is_new else since)
             elif stream.name == PROFILES.name:
                 with _client(settings, 2, "query_base_url") as client:
                     yield from _profiles(client, settings)
@@ -247,146 +248,6 @@ def _late_days(settings: Mapping[str, Any]) -> int:
     if not 0 <= days <= MOST_LATE_DAYS:
         raise TerminalError(f"“Days to read again” has to be a number from 0 to {MOST_LATE_DAYS}.", kind="settings")
     return days
-
-
-# Events -------------------------------------------------------------------------------------------------------------
-
-
-class _Export:
-    """One read of the events."""
-
-    def __init__(self, client: ApiClient, settings: Mapping[str, Any]) -> None:
-        self.client = client
-        self.project = _project(settings)
-        self.times = _times(settings)
-        self.late_days = timedelta(days=_late_days(settings))
-        self.today = self.times.today(_now())
-        self.start = _start(settings, self.today)
-        self.shape = Shape(EVENTS, omit=("mp_processing_time_ms",))
-
-    def pages(self, since: Mapping[str, Any]) -> Iterator[Page]:
-        newest = str(since.get("day") or "")
-        seen: dict[str, str] = dict(since.get("seen") or {})
-        first = date.fromisoformat(newest) - self.late_days if newest else self.start
-        for start, end in self._windows(first):
-            with tempfile.TemporaryFile() as file:
-                days = self._download(start, end, file)
-                changed = {day for day, mark in days.items() if seen.get(day) != mark}
-                yield from self._rows(file, changed)
-            newest = max([newest, *(day for day in days if day <= end.isoformat())])
-            if newest:
-                back_to = (date.fromisoformat(newest) - self.late_days).isoformat()
-                seen = {day: mark for day, mark in {**seen, **days}.items() if day >= back_to}
-            yield Page([], cursor={"day": newest, "seen": seen})
-
-    def _windows(self, first: date) -> Iterator[tuple[date, date]]:
-        days = (self.today - first).days + 1
-        size = timedelta(days=max(WINDOW_DAYS, math.ceil(days / WINDOWS)))
-        start = first
-        while start <= self.today:
-            yield start, min(start + size - timedelta(days=1), self.today)
-            start += size
-
-    def _download(self, start: date, end: date, file: IO[bytes]) -> dict[str, str]:
-        """Keep the export of some days in `file`; returns each day's fingerprint, the same in whatever order it came."""
-        for left in reversed(range(TRIES)):
-            file.seek(0)
-            file.truncate()
-            marks: Counter[str] = Counter()
-            try:
-                for item in self._lines(start, end):
-                    line = orjson.dumps(item, option=orjson.OPT_SORT_KEYS)
-                    file.write(line + b"\n")
-                    mark = int.from_bytes(hashlib.blake2b(line, digest_size=16).digest())
-                    marks[_day(item)] += mark
-                return {day: f"{mark % LAST_ID:032x}" for day, mark in sorted(marks.items())}
-            except TransientError as error:
-                # What failed before the first event was tried often enough already.
-                if not left or not marks or error.kind != "unreachable":
-                    raise
-        raise AssertionError("unreachable")
-
-    def _lines(self, start: date, end: date) -> Iterator[dict[str, Any]]:
-        asked = {"project_id": self.project, "from_date": start.isoformat(), "to_date": end.isoformat()}
-        for item in self.client.lines("api/2.0/export", asked, forbidden=FORBIDDEN):
-            if not (isinstance(item, dict) and isinstance(item.get("properties"), dict) and "event" in item):
-                raise TransientError(
-                    "Mixpanel sent something in the middle of the events that is not one. Nothing of these days was "
-                    "loaded.",
-                    f"{start} to {end}: {orjson.dumps(item)[:500]!r}",
-                    kind="server_error",
-                )
-            yield item
-
-    def _rows(self, file: IO[bytes], days: set[str]) -> Iterator[Page]:
-        if not days:
-            return
-        file.seek(0)
-        # Rows of a window are handed out only after its times were watched: a wrong zone must not reach the warehouse.
-        for item in map(orjson.loads, file):
-            self._watch(item["properties"])
-        self.times.refuse_if_wrong()
-        file.seek(0)
-        rows: list[dict[str, Any]] = []
-        for item in map(orjson.loads, file):
-            if _day(item) in days:
-                rows.append(self._row(item))
-            if len(rows) >= PAGE_ROWS:
-                yield Page(rows)
-                rows = []
-        yield Page(rows)
-
-    def _watch(self, properties: Mapping[str, Any]) -> None:
-        received = _received(properties)
-        if received is not None:
-            self.times.watch(self.times.moment(properties["time"], received), received)
-
-    def _row(self, item: Mapping[str, Any]) -> dict[str, Any]:
-        properties = dict(item["properties"])
-        received = _received(properties)
-        moment = self.times.moment(properties["time"], received)
-        if not properties.get("$insert_id"):
-            # Very old events have none. The whole event stands for it, so that reading it again does not double it.
-            whole = orjson.dumps(item, option=orjson.OPT_SORT_KEYS)
-            properties["$insert_id"] = f"none-{hashlib.blake2b(whole, digest_size=12).hexdigest()}"
-        rest = {key: value for key, value in item.items() if key not in {"event", "properties"}}
-        return self.shape.row(
-            {**rest, **properties},
-            event=str(item["event"]),
-            distinct_id=str(properties.get("distinct_id") or ""),
-            time=moment,
-            local_date=self.times.local_date(moment),
-            received_at=received,
-        )
-
-
-def _day(item: Mapping[str, Any]) -> str:
-    """The day by which the export counts: that of the number itself, whatever zone it is meant in."""
-    seconds = item["properties"].get("time")
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
-        raise TerminalError(
-            "The stream “events” sent an event whose time is not a number. Nothing was loaded from it, so that no wrong "
-            "value gets in.",
-            f"events.time: {type(seconds).__name__}; event {item.get('event')!r}",
-            kind="shape",
-        )
-    try:
-        return datetime.fromtimestamp(seconds, UTC).date().isoformat()
-    except (ValueError, OverflowError, OSError) as error:
-        raise TerminalError(
-            "The stream “events” sent an event with an impossible time. Nothing was loaded from it, so that no wrong "
-            "value gets in.",
-            f"events.time: {seconds!r} ({error!r})",
-            kind="shape",
-        ) from error
-
-
-def _received(properties: Mapping[str, Any]) -> float | None:
-    """When Mixpanel received an event, in real seconds."""
-    value = properties.get("mp_processing_time_ms")
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    return value / 1000
 
 
 # Profiles and cohorts -----------------------------------------------------------------------------------------------

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sandbox import truth_sales
+from sandbox.server import Sandbox
 from sources.connectors import get_connector
 from sources.connectors.base import StreamRequest
 from sources.engines.base import SyncOutcome, SyncRequest, TerminalSyncError
@@ -118,6 +120,48 @@ def test_hubspot_arrives_whole_and_then_only_what_is_new(sandbox, pull, query):
     kinds = dict(query("select column_name, data_type from duckdb_columns() where table_name = 'deals'"
                        " and schema_name = 'raw_hubspot'"))  # fmt: skip
     assert (kinds["amount"], kinds["hs_is_closed"], kinds["_extra"]) == ("DECIMAL(38,9)", "BOOLEAN", "JSON")
+
+
+@pytest.fixture
+def before_the_clocks_change(tmp_path: Path) -> Iterator[Sandbox]:
+    """A company of its own, opened two days before California's clocks go forward."""
+    friday = int(datetime(2026, 3, 6, 12, tzinfo=UTC).timestamp())
+    with Sandbox.start(tmp_path / "sandbox", seed=7, scale=0.1, postgres=False, now=friday) as sandbox:
+        yield sandbox
+
+
+def test_mixpanel_arrives_whole_and_late_events_with_the_next_sync(before_the_clocks_change, pull, query):
+    """Events that phones deliver days later, some twice, by a clock that jumps meanwhile."""
+    sandbox = before_the_clocks_change
+    settings = sandbox.endpoints()["mixpanel"]
+    uses, users = sandbox.company.product.uses, sandbox.company.product.users
+
+    def delivered() -> list[tuple[str, str, int]]:
+        known = (index for index in range(len(uses)) if uses.deliveries(index)[0] <= sandbox.now)
+        return sorted((f"{uses.bits(index):016x}", str(uses.users[index]), uses.moments[index]) for index in known)
+
+    def stored() -> list[tuple[str, str, int]]:
+        return sorted(query("select insert_id, distinct_id, epoch(time)::bigint from raw_mixpanel.events"))
+
+    first = pull("mixpanel", settings)
+    assert stored() == delivered()
+    assert not pull("mixpanel", settings).has_new_data
+    before = sandbox.now
+    sandbox.advance(days=3)
+
+    second = pull("mixpanel", settings)
+
+    assert stored() == delivered()
+    assert 0 < second.rows["events"] < first.rows["events"] / 2
+    late = "select count(*) from raw_mixpanel.events where epoch(time) < ? and epoch(received_at) > ?"
+    assert query(late.replace("?", str(before)))[0][0] > 0
+    zone = "timezone('America/Los_Angeles', time)"
+    assert query(f"select count(*) from raw_mixpanel.events where local_date <> {zone}::date") == [(0,)]
+    hours = "select distinct epoch(time)::bigint - reported_time from raw_mixpanel.events where local_date between"
+    assert sorted(query(f"{hours} '2026-03-05' and '2026-03-10'")) == [(7 * 3600,), (8 * 3600,)]
+    here = sum(user.deleted_at is None for user in users.values())
+    assert query("select count(*), count(distinct distinct_id) from raw_mixpanel.profiles") == [(here, here)]
+    assert query("select count(*) from raw_mixpanel.cohorts") == [(4,)]
 
 
 def test_postgresql_arrives_whole_and_then_only_what_is_new(postgres, database, pull, query):
