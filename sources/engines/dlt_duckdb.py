@@ -59,7 +59,7 @@ class ReplaceJob(SqlFollowupJob):
         """`types`: SQL types the columns shall have. Changed first in the transaction: later DuckDB refuses."""
         target = sql_client.make_qualified_table_name(str(table["name"]))
         retyping = "".join(f"{each};\n" for each in _retyping(str(table["name"]), target, sql_client, types))
-        job = cls(ParsedLoadJobFileName(table["name"], ParsedLoadJobFileName.new_file_id(), 0, "sql").file_name())
+        job = cls(ParsedLoadJobFileName(str(table["name"]), ParsedLoadJobFileName.new_file_id(), 0, "sql").file_name())
         job._save_text_file(
             f"{retyping}DELETE FROM {target};\nINSERT INTO {target} BY NAME {_rows_of(files, load_id)};"
         )

@@ -12,7 +12,7 @@ from sources import connectors
 from sources.connectors.base import StreamRequest, SyncMode
 from sources.engines.base import SyncOutcome, SyncRequest
 from sources.engines.dlt_engine import DltEngine
-from tests.sources.connectors.conftest import company, database, postgres, sandbox  # noqa: F401 (fixtures)
+from tests.sources.connectors.conftest import company, database, pauses, postgres, sandbox  # noqa: F401 (fixtures)
 from tests.sources.engines.fakes import FakeConnector
 
 TOKEN = "sk_live_abcdefghijklmnop"
