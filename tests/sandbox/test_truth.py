@@ -157,6 +157,21 @@ def test_scale_makes_more_customers_of_the_same_size_of_company():
 
 
 @pytest.mark.slow
+def test_rows_grow_with_the_scale_and_beyond_one_company_the_money_too():
+    opened = int(dt.datetime(2026, 3, 16, tzinfo=dt.UTC).timestamp())
+    rows, money = [], []
+    for scale in (1, 5):
+        company = Company(seed=6, opened_at=opened, scale=scale)
+        company.run(opened)
+        pulls = sum(len(repository.pulls) for repository in company.engineering.repositories.values())
+        counts = (company.ledger.customers, company.ledger.invoices, company.product.uses)
+        rows.append([*map(len, counts), pulls])
+        money.append(truth.monthly(company, rates=to_usd)[-1].mrr)
+    assert all(4 < large / small < 6 for small, large in zip(*rows, strict=True)), rows
+    assert 1.1 < money[1] / money[0] < 1.5
+
+
+@pytest.mark.slow
 def test_the_command_prints_the_truth_as_json(tmp_path):
     world = open_world(tmp_path, seed=4, scale=0.1, freeze=True, now=MONDAY)
     done = subprocess.run(
