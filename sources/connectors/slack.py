@@ -7,6 +7,7 @@ when somebody asks for it; without that, its length is.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from portal.failures import PortalError, TerminalError
@@ -14,7 +15,7 @@ from portal.redact import secrets_hidden
 from sources.connectors.base import FieldKind, FormField, Page, RateLimit, StreamRequest, StreamSpec
 from sources.connectors.shape import Shape
 from sources.connectors.slack_api import CHANNEL, SlackApi
-from sources.connectors.slack_reader import Reader, many
+from sources.connectors.slack_reader import Reader, back_to, many
 from sources.connectors.slack_streams import OMIT, SPECS, STREAMS
 
 DEFAULT_URL = "https://slack.com/api"
@@ -118,6 +119,7 @@ class SlackConnector:
         RateLimit(50, 60, "pages of messages, and as many threads (tier 3)"),
     )
     streams: tuple[StreamSpec, ...] = STREAMS
+    reads_back = "everything written"
 
     def check(self, settings: Mapping[str, Any]) -> str:
         with secrets_hidden([settings.get("token", "")]), _api(settings, tries=CHECK_TRIES) as api:
@@ -144,6 +146,9 @@ class SlackConnector:
 
     def discover(self, settings: Mapping[str, Any]) -> list[StreamSpec]:
         return list(STREAMS)
+
+    def cursor_from(self, stream: StreamRequest, moment: datetime, since: Any) -> Any:
+        return {channel: back_to(known, moment) for channel, known in since.items()}
 
     def read(self, settings: Mapping[str, Any], stream: StreamRequest, since: Any) -> Iterator[Page]:
         if stream.name not in SPECS:

@@ -85,7 +85,7 @@ class Reader:
     # Then -----------------------------------------------------------------------------------------------------------
 
     def _again(self, channel: str, known: Mapping[str, Any]) -> Iterator[Page]:
-        begin = _start(_day(min(known["newest"], self._active_since(self.known_to))))
+        begin = _start(min([_day(min(known["newest"], self._active_since(self.known_to))), *known["days"]]))
         days: dict[str, dict[str, Message]] = {day: {} for day in known["days"] if _start(day) >= begin}
         newest = known["newest"]
         for messages in self.api.pages(
@@ -233,6 +233,16 @@ class Reader:
 
     def _active_since(self, newest: str) -> str:
         return _ts(_moment(newest) - self.days_back) if newest else ""
+
+
+def back_to(known: Mapping[str, Any], moment: datetime) -> Mapping[str, Any]:
+    """A channel's cursor, changed so that every day from `moment` on counts as different from what it was."""
+    if not known.get("newest") or "before" in known:
+        return known  # its first read brings everything
+    day, last = moment.astimezone(UTC).date(), _moment(known["newest"]).date()
+    days = {(day + timedelta(days=number)).isoformat(): "" for number in range((last - day).days + 1)}
+    threads = {thread: [latest, -1, ""] for thread, (latest, *_) in known["threads"].items()}
+    return {**known, "days": {**known["days"], **days}, "threads": threads}
 
 
 def many(count: int, what: str) -> str:

@@ -190,6 +190,21 @@ def test_a_first_read_goes_on_where_it_broke_off(sandbox, pauses, monkeypatch):
     assert len(rest["conversations"]) < len(everything["conversations"])
 
 
+@pytest.mark.parametrize("name", ["contacts", "conversations"])
+def test_a_backfill_brings_all_that_changed_since_then(sandbox, name):
+    given = settings(sandbox)
+    first, cursor = read(given, name)
+    moment = sorted(row["updated_at"] for row in first[name])[len(first[name]) // 2]
+
+    back = get_connector("intercom").cursor_from(StreamRequest(name), moment, cursor)
+    again, later = read(given, name, back)
+
+    expected = {row["id"] for row in first[name] if row["updated_at"].timestamp() >= moment.timestamp() - OVERLAP}
+    assert {row["id"] for row in again[name]} == expected
+    assert later["updated"] == cursor["updated"]
+    assert get_connector("intercom").cursor_from(StreamRequest(name), moment, {**cursor, "after": 5}) is None
+
+
 def test_companies_are_scrolled_through(sandbox):
     rows, _ = read(settings(sandbox), "companies")
     workspaces = sandbox.company.product.workspaces

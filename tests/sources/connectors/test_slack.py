@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from portal.failures import TerminalError, TransientError
 from sources.connectors import get_connector
 from sources.connectors.base import GONE, StreamRequest, SyncMode
 from sources.connectors.slack_api import OTHER, TIERS, UNAUTHORIZED
+from sources.connectors.slack_reader import _day
 from sources.connectors.slack_streams import SPECS
 
 TOKEN = "xoxb-000000000000-0123456789abcdefghijkl"
@@ -199,6 +201,28 @@ def test_channels_and_users_are_whole(sandbox):
     assert len({row["id"] for row in users["users"]}) == 40
     assert all(row["email"].endswith("@tidewater.example") for row in users["users"])
     assert not any(spec.cursor_fields for spec in SPECS.values() if spec.sync_modes == (SyncMode.FULL_REFRESH,))
+
+
+def test_a_backfill_brings_every_day_since_then_and_says_which_are_empty(sandbox):
+    given = settings(sandbox)
+    first, cursor = read(given, "messages", None, *ALONG)
+    channel = sandbox.company.team.channels["C0ENGINEERING"]
+    days = sorted({row["day"] for row in first["messages"] if row["channel_id"] == channel.id})
+    since, emptied = days[-40], days[-20]
+    request = StreamRequest("messages", along=ALONG)
+    back = get_connector("slack").cursor_from(request, datetime.combine(since, time(11), UTC), cursor)
+    kept = channel.messages
+    channel.messages = [message for message in kept if f"{emptied:%Y-%m-%d}" != _day(message.ts)]
+    try:
+        again, cursor = read(given, "messages", back, *ALONG)
+        everything, _ = read(given, "messages", None, *ALONG)
+        assert not any(read(given, "messages", cursor, *ALONG)[0].values())
+    finally:
+        channel.messages = kept
+    came = [row for row in again["messages"] if not row.get(GONE)]
+    assert sorted(row["ts"] for row in came) == sorted(r["ts"] for r in everything["messages"] if r["day"] >= since)
+    assert {(channel.id, emptied)} <= {(r["channel_id"], r["day"]) for r in again["messages"] if r.get(GONE)}
+    assert merged("messages", first["messages"], again["messages"]) == merged("messages", everything["messages"])
 
 
 # Channels that cannot be read -------------------------------------------------------------------------------------
