@@ -77,6 +77,11 @@ class IntercomDoor(Door):
         """From now on this token is answered with 401."""
         self._expired.add(token)
 
+    def forget_requests(self) -> None:
+        """Begin counting again; a scroll that somebody left open is over."""
+        super().forget_requests()
+        self.end_scroll()
+
     def end_scroll(self) -> None:
         """As if a minute had passed since the scroll was last used."""
         self._open_scroll = None

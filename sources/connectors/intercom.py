@@ -126,15 +126,14 @@ class IntercomConnector:
     def read(self, settings: Mapping[str, Any], stream: StreamRequest, since: Any) -> Iterator[Page]:
         if stream.name not in SPECS:
             raise TerminalError(f"Intercom has no stream called “{stream.name}”.", kind="stream")
-        # A scroll moves on with every call: one whose answer was lost must not be asked again, it would be skipped.
-        tries = {"tries": 1} if stream.name == "companies" else {}
-        with secrets_hidden([settings.get("access_token", "")]), _client(settings, **tries) as client:
+        with secrets_hidden([settings.get("access_token", "")]), _client(settings) as client:
             if stream.name in WHOLE:
                 place = WHOLE[stream.name]
                 items = _get(client, place.path, forbidden=_forbidden(stream.name)).body[place.inside]
                 yield Page(_distinct(stream.name, items, set()))
             elif stream.name == "companies":
-                yield from _companies(client)
+                with _client(settings, tries=1) as once:
+                    yield from _companies(client, once)
             else:
                 yield from _Searched(client, stream, settings).pages(since)
 
@@ -170,9 +169,10 @@ class _Searched:
 
     def _everything(self, known: dict[str, Any], *, starts_over: bool) -> Iterator[Page]:
         seen: set[str] = set()
-        edge = known["updated"] - OVERLAP
-        for items in self._found("created_at", known["after"], "ascending"):
-            new = [item for item in items if item["id"] not in seen and item["created_at"] >= known["after"]]
+        edge, go_on_from = known["updated"] - OVERLAP, known["after"]
+        for items in self._found("created_at", go_on_from, "ascending"):
+            new = [item for item in items if item["id"] not in seen and item["created_at"] >= go_on_from]
+            new = list({item["id"]: item for item in new}.values())
             seen.update(item["id"] for item in new)
             if not new:
                 continue
@@ -180,7 +180,7 @@ class _Searched:
                 page.starts_over = starts_over
                 yield page
             recent = {item["id"]: item["updated_at"] for item in new if item["updated_at"] >= edge}
-            known = {**known, "seen": {**known["seen"], **recent}, "after": new[-1]["created_at"]}
+            known = {**known, "seen": {**known["seen"], **recent}, "after": max(item["created_at"] for item in new)}
             yield Page([], cursor=known, starts_over=starts_over)
         cursor = {"updated": known["updated"], "seen": _newest(known["seen"]), "whole_at": known["whole_at"]}
         yield Page([], cursor=cursor, starts_over=starts_over)
@@ -260,15 +260,17 @@ class _Searched:
         return {**item, "is_deleted": True} if answer is None else answer.body
 
 
-def _companies(client: ApiClient) -> Iterator[Page]:
-    """All companies, by scrolling: lists end at 10,000. Only one scroll may be open in a workspace at a time, and it
-    cannot be taken up again."""
+def _companies(client: ApiClient, once: ApiClient) -> Iterator[Page]:
+    """All companies, by scrolling: lists end at 10,000. Only one scroll may be open in a workspace at a time.
+
+    It moves on with every call: one whose answer was lost must not be asked again (`once`), a page would be missing.
+    """
     seen: set[str] = set()
     place = ""
     while True:
         try:
             params = {"scroll_param": place} if place else {}
-            body = _get(client, "companies/scroll", params, forbidden=_forbidden("companies")).body
+            body = _get(once if place else client, "companies/scroll", params, forbidden=_forbidden("companies")).body
         except PortalError as error:
             is_lost = place and error.kind in {"not_found", "refused", "server_error", "unreachable"}
             if not is_lost and "scroll_exists" not in error.detail:
