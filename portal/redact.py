@@ -37,6 +37,7 @@ _SHAPES = re.compile(
     """,
     re.VERBOSE | re.DOTALL | re.IGNORECASE,
 )
+_PEM = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----(.*?)-----END", re.DOTALL)
 _NAMES = r"(?:password|passwd|pwd|secret|client_secret|secret_key|api_?key|access_token|auth_token|token|private_key)"
 # password=… in a connection string or an address, "password": "…" in JSON or a printed dict.
 _NAMED = re.compile(rf"""(\b{_NAMES}=|["']{_NAMES}["']:\s*["'])[^\s"'&,;)}}]+""", re.IGNORECASE)
@@ -79,7 +80,13 @@ def _forms(value: str) -> set[str]:
     """The value as it is, in an address, in JSON, in a printed dict; quoted text is also printed inside quoted text."""
     forms = {value, quote(value, safe=""), quote_plus(value), json.dumps(value)[1:-1], repr(value)[1:-1]}
     forms |= {json.dumps(value, ensure_ascii=False)[1:-1], value.encode("unicode_escape").decode()}
-    return forms | {form.strip() for form in forms}
+    return forms | {form.strip() for form in forms} | set(_key_lines(value))
+
+
+def _key_lines(value: str) -> Iterator[str]:
+    """The lines of a private key inside `value`, however its line ends are written: one line alone must not show."""
+    for key in _PEM.findall(value):
+        yield from (line for line in re.split(r"(?:\\+[nr]|\s)+", key) if len(line) >= _SHORTEST)
 
 
 class RedactingFormatter(logging.Formatter):

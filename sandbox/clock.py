@@ -13,7 +13,19 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
 DEFAULT_SEED = 42
+
+
+def draw_rsa_key() -> str:
+    """A new private key as the text of a PEM file."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return key.private_bytes(*form).decode()
+
+
 #: How each key and password looks; drawn once a world.
 SECRETS: dict[str, Callable[[], str]] = {
     "stripe": lambda: f"sk_test_{secrets.token_hex(16)}",
@@ -22,6 +34,7 @@ SECRETS: dict[str, Callable[[], str]] = {
     "intercom": lambda: f"dG9r{secrets.token_hex(26)}",
     "slack": lambda: f"xoxb-{secrets.randbelow(10**12):012d}-{secrets.token_hex(12)}",
     "mixpanel": lambda: secrets.token_urlsafe(24),
+    "google_sheets": draw_rsa_key,
     "postgres": lambda: secrets.token_urlsafe(18),
     "postgres_portal": lambda: secrets.token_urlsafe(18),
 }

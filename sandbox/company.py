@@ -17,6 +17,7 @@ from sandbox.doors import stripe_objects
 from sandbox.doors.github_objects import GithubWriter
 from sandbox.doors.stripe_invoices import InvoiceWriter
 from sandbox.engineering import Engineering
+from sandbox.finance import Finance
 from sandbox.ids import Ids
 from sandbox.product import Product as ProductUse
 from sandbox.sales import Sales
@@ -74,6 +75,7 @@ class Company:
             self.team.of("Support"),
             scale=scale,
         )
+        self.finance = Finance(self.timeline, self._generator("finance"), self.book, start=self.start)
 
     @property
     def now(self) -> int:

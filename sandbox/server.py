@@ -24,6 +24,7 @@ from sandbox.doors.hubspot import HubspotDoor
 from sandbox.doors.intercom import IntercomDoor
 from sandbox.doors.mixpanel import MixpanelDoor
 from sandbox.doors.slack import SlackDoor
+from sandbox.doors.google_sheets import GoogleSheetsDoor
 from sandbox.doors.stripe import StripeDoor
 from sandbox.postgres import ProductDatabase
 
@@ -54,6 +55,8 @@ class Sandbox:
             self.slack,
             self.mixpanel,
         ]
+        self.google_sheets = GoogleSheetsDoor(company, world.secrets["google_sheets"])
+        self.doors: list[Door] = [self.stripe, self.github, self.google_sheets]
         #: The product database, or None when it was left out.
         self.postgres: ProductDatabase | None = None
         self._stopping = threading.Event()

@@ -205,7 +205,7 @@ class SourceAdmin(ProbeViews, StreamViews, SimpleHistoryAdmin, ModelAdmin):
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         connector = get_connector(request.GET["connector"])
-        return {"name": connector.label, "slug": free_slug(connector.name), "owner": request.user.pk}
+        return {"name": connector.label, "slug": free_slug(connector.name.replace("_", "-")), "owner": request.user.pk}
 
     def get_formset_kwargs(self, request: HttpRequest, obj: Any, inline: Any, prefix: str) -> dict[str, Any]:
         kwargs = super().get_formset_kwargs(request, obj, inline, prefix)

@@ -116,7 +116,7 @@ class _Import:
             except ValidationError as error:
                 problems.append(Problem(value.line, f"{field_.label}: {' '.join(error.messages)}"))
                 continue
-            if field_.kind is FieldKind.SECRET:
+            if field_.is_secret:
                 secrets[name] = cleaned
                 if reference(cleaned) is None:
                     notes.append(
@@ -136,7 +136,7 @@ class _Import:
         for field_ in self.connector.fields if self.connector else ():
             if field_.name in said:
                 continue
-            if self.result.is_new and field_.default is not None and field_.kind is not FieldKind.SECRET:
+            if self.result.is_new and field_.default is not None and not field_.is_secret:
                 config[field_.name] = field_.default
             elif field_.required and field_.kind is not FieldKind.BOOLEAN and field_.name not in stored:
                 yield Problem(self.connection.config_line, f"“{field_.label}” is needed and not in this config.")

@@ -69,19 +69,29 @@ class ListSetting(forms.CharField):
         return [line.strip() for line in super().clean(value).splitlines() if line.strip()]
 
 
+class SecretTextarea(UnfoldAdminTextareaWidget):
+    """A secret of several lines. Like a password input it never shows a value, not even the one just posted."""
+
+    def format_value(self, value: Any) -> str | None:
+        return None
+
+
 def _form_field(field: FormField) -> forms.Field:
     common: dict[str, Any] = {"label": field.label, "help_text": field.help, "required": field.required}
     attrs: dict[str, Any] = {"placeholder": field.placeholder} if field.placeholder else {}
+    if field.is_secret:
+        # "new-password" is what browsers obey: "off" lets them put the portal's own password into a token field.
+        attrs |= {
+            "autocomplete": "new-password",
+            "spellcheck": "false",
+            "data-1p-ignore": "",
+            "data-lpignore": "true",
+        }
     match field.kind:
         case FieldKind.SECRET:
-            # "new-password" is what browsers obey: "off" lets them put the portal's own password into a token field.
-            attrs |= {
-                "autocomplete": "new-password",
-                "spellcheck": "false",
-                "data-1p-ignore": "",
-                "data-lpignore": "true",
-            }
             return TextSetting(**common, widget=UnfoldAdminPasswordWidget(attrs=attrs))
+        case FieldKind.SECRET_TEXT:
+            return TextSetting(**common, widget=SecretTextarea(attrs={**attrs, "rows": 6, "autocapitalize": "none"}))
         case FieldKind.INTEGER:
             # A text input with a number keypad: number inputs swallow what they do not understand.
             widget = UnfoldAdminTextInputWidget(attrs={**attrs, "inputmode": "numeric"})
@@ -167,6 +177,7 @@ class SourceForm(ScheduleFields, forms.ModelForm):
         self.new_secrets: dict[str, str] = dict(self.stored)
         if source.pk:
             self.fields["slug"].disabled = True
+            self.fields["slug"].validators = []  # it was chosen once, also by a file that knows other rules
             self.fields["slug"].help_text = f"Its tables are in {source.dataset}. It cannot be changed."
         if "owner" in self.fields:
             self.fields["owner"].empty_label = "Nobody"  # type: ignore[attr-defined]
@@ -203,14 +214,14 @@ class SourceForm(ScheduleFields, forms.ModelForm):
         return any(name.startswith((PREFIX, FORGET)) for name in self.changed_data)
 
     def is_secret(self, name: str) -> bool:
-        return any(name == PREFIX + field.name and field.kind is FieldKind.SECRET for field in self._connector_fields)
+        return any(name == PREFIX + field.name and field.is_secret for field in self._connector_fields)
 
     def changed_secrets(self) -> list[str]:
         """The labels of secrets that were entered or removed."""
         return [
             field.label
             for field in self._connector_fields
-            if field.kind is FieldKind.SECRET
+            if field.is_secret
             and (PREFIX + field.name in self.changed_data or FORGET + field.name in self.changed_data)
         ]
 
@@ -218,7 +229,7 @@ class SourceForm(ScheduleFields, forms.ModelForm):
     def _prepare(self, field: FormField) -> None:
         name = PREFIX + field.name
         form_field = self.fields[name]
-        if field.kind is not FieldKind.SECRET:
+        if not field.is_secret:
             if field.name in self.instance.config:
                 self.initial[name] = self.instance.config[field.name]
             return
@@ -251,7 +262,7 @@ class SourceForm(ScheduleFields, forms.ModelForm):
             name = PREFIX + field.name
             if name not in data:
                 continue
-            if field.kind is FieldKind.SECRET:
+            if field.is_secret:
                 self._take_secret(field, data[name], forget=bool(data.get(FORGET + field.name)))
             elif data[name] in ("", None, []) and not field.required:
                 self.settings.pop(field.name, None)
@@ -287,7 +298,7 @@ class SourceForm(ScheduleFields, forms.ModelForm):
         if not moved:
             return
         for field in self._connector_fields:
-            kept = field.kind is FieldKind.SECRET and not self.cleaned_data.get(PREFIX + field.name)
+            kept = field.is_secret and not self.cleaned_data.get(PREFIX + field.name)
             if kept and field.name in self.stored and field.name in self.new_secrets:
                 self.add_error(
                     PREFIX + field.name,
@@ -311,7 +322,7 @@ def source_form(connector: Connector | None) -> type[SourceForm]:
     fields: dict[str, Any] = {"connector": connector}
     for field in connector.fields if connector else ():
         fields[PREFIX + field.name] = _form_field(field)
-        if field.kind is FieldKind.SECRET:
+        if field.is_secret:
             fields[FORGET + field.name] = forms.BooleanField(
                 label=f"Remove the stored {field.label}", required=False, widget=UnfoldBooleanWidget()
             )

@@ -48,6 +48,7 @@ def to_plain(spec: StreamSpec) -> dict[str, Any]:
         "columns": [[column.name, column.type] for column in spec.columns],
         "permission": spec.permission,
         "comes_with": spec.comes_with,
+        "other_keys": [list(key) for key in spec.other_keys],
     }
 
 
@@ -62,6 +63,7 @@ def from_plain(data: Mapping[str, Any]) -> StreamSpec:
         columns=tuple(Column(name, type_) for name, type_ in data.get("columns", ())),
         permission=data.get("permission", ""),
         comes_with=data.get("comes_with", ""),
+        other_keys=tuple(tuple(key) for key in data.get("other_keys", ())),
     )
 
 
@@ -80,9 +82,9 @@ def possible_modes(spec: StreamSpec) -> list[SyncMode]:
 
 
 def possible_keys(spec: StreamSpec) -> list[tuple[str, ...]]:
-    """The system's own key where it has one; else a person may say which column is unique."""
+    """The system's own key where it has one, and what may stand in for it; else a person says which column is unique."""
     if spec.primary_key:
-        return [spec.primary_key]
+        return [spec.primary_key, *spec.other_keys]
     return [(), *((column.name,) for column in spec.columns)]
 
 

@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
 from pytest_httpserver import HTTPServer
@@ -67,7 +67,7 @@ class Tape:
         for number, each in enumerate(self.interactions):
             parts = urlsplit(each["request"]["url"])
             query = sorted((k, v) for k, v in parse_qsl(parts.query, keep_blank_values=True) if k not in ignored)
-            if (each["request"]["method"].upper(), parts.path.rstrip("/"), query) == (
+            if (each["request"]["method"].upper(), unquote(parts.path).rstrip("/"), query) == (
                 request.method,
                 request.path.rstrip("/"),
                 asked,

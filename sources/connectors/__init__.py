@@ -16,6 +16,7 @@ CONNECTORS: dict[str, str] = {
     "intercom": "sources.connectors.intercom.IntercomConnector",
     "slack": "sources.connectors.slack.SlackConnector",
     "mixpanel": "sources.connectors.mixpanel.MixpanelConnector",
+    "google_sheets": "sources.connectors.google_sheets.GoogleSheetsConnector",
     "postgres": "sources.connectors.postgres.PostgresConnector",
 }
 

@@ -21,6 +21,7 @@ class SyncMode(StrEnum):
 class FieldKind(StrEnum):
     TEXT = "text"
     SECRET = "secret"  # noqa: S105 (a kind, no password): stored encrypted, shown only as "set"
+    SECRET_TEXT = "secret_text"  # noqa: S105 (a kind too): a secret of several lines, such as a JSON key
     INTEGER = "integer"
     BOOLEAN = "boolean"
     CHOICE = "choice"
@@ -41,6 +42,10 @@ class FormField:
     placeholder: str = ""
     choices: tuple[tuple[str, str], ...] = ()
     is_advanced: bool = False
+
+    @property
+    def is_secret(self) -> bool:
+        return self.kind in {FieldKind.SECRET, FieldKind.SECRET_TEXT}
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,8 @@ class StreamSpec:
     comes_with: str = ""
     # Rows of the same owner arrive together, and one that did not come again is gone: the lines of one invoice.
     owner_key: tuple[str, ...] = ()
+    # What a person may choose instead of `primary_key`.
+    other_keys: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -100,6 +107,8 @@ class StreamRequest:
 
     `along`: streams whose rows the same requests bring, to be handed out as pages of their own (`Page.stream`).
     `accept_fewer`: a person has said that far fewer rows than last time are right.
+    `remembered`: the cursor that was kept with the rows that are there, also when everything is read again: for what a
+    connector has to know of the last time, such as the types it gave to columns.
     `again`, `holds_changes`, `agreed_changes` (keys of changed columns) are for the engine; connectors need not look.
     """
 
@@ -109,6 +118,7 @@ class StreamRequest:
     primary_key: tuple[str, ...] = ()
     along: tuple[str, ...] = ()
     accept_fewer: bool = False
+    remembered: Any = None
     again: Again | None = None
     holds_changes: bool = False
     agreed_changes: frozenset[str] = frozenset()
@@ -126,7 +136,8 @@ class Page:
     the rows are committed, also when the read breaks off later. None leaves the kept one as it is.
     It counts for the stream that was asked for and those `along`.
     `stream`: whose rows these are, "" for the stream that was asked for. An Arrow column of JSON text says so in its
-    field's metadata: `{"type": "json"}`.
+    field's metadata: `{"type": "json"}`. A cursor that is a dict may hold "notes", sentences for people about what was
+    odd in good rows; the source's page shows them.
     `starts_over`: this read begins at the beginning although there was a cursor (it had become too old to go on from):
     what the warehouse has is replaced when the read is complete.
     """

@@ -13,13 +13,14 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from portal.failures import PortalError, TerminalError, TransientError, as_portal_error
 from portal.redact import secrets_hidden
 from portal.warehouse import get_warehouse
 from sources.connectors import get_connector
-from sources.connectors.base import Connector, FieldKind, Page, StreamSpec, SyncMode
+from sources.connectors.base import Connector, Page, StreamSpec, SyncMode
 from sources.engines.base import (
     Progress,
     StreamOutcome,
@@ -139,7 +140,8 @@ class _Sync:
             if stream.sync_mode is SyncMode.INCREMENTAL and kept.get("cursor_field", "") == stream.cursor_field:
                 since = kept.get("cursor")
             key = stream.primary_key or spec.primary_key
-            reading = Reading(stream, spec, table, since=since, kept=since, key=tuple(key))
+            request = replace(stream, remembered=kept.get("cursor"))
+            reading = Reading(request, spec, table, since=since, kept=since, key=tuple(key))
             reading.begin_again(self.connector, kept.get("again", ""))
             reading.spool = Spool(folder, table, key, self.store.normalize, spec.columns)
             if spec.owner_key and stream.sync_mode is SyncMode.INCREMENTAL:
@@ -385,7 +387,7 @@ def _types(reading: Reading) -> dict[str, str]:
 
 
 def _secrets(connector: Connector, settings: Mapping[str, Any]) -> list[str]:
-    return [str(settings.get(field.name) or "") for field in connector.fields if field.kind is FieldKind.SECRET]
+    return [str(settings.get(field.name) or "") for field in connector.fields if field.is_secret]
 
 
 @contextmanager

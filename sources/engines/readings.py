@@ -46,6 +46,8 @@ class Reading:
         if again is None or again.key == done:
             return
         self.reads_again = True
+        if again.moment is None:
+            self.request = replace(self.request, remembered=None)
         if again.moment is None or self.since is None:
             self.since = self.kept = None
             return

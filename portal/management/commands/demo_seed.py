@@ -30,6 +30,7 @@ SOURCES: dict[str, tuple[str, str, int]] = {
     "slack": ("Slack (activity)", "*/30 * * * *", 180),
     "mixpanel": ("Mixpanel (analytics)", "7 * * * *", 180),
     "postgres": ("Product database", "*/5 * * * *", 15),
+    "google_sheets": ("Finance sheet (Google Sheets)", "20 * * * *", 1440),
 }
 
 
@@ -69,7 +70,7 @@ class Command(BaseCommand):
     def _source(slug: str, name: str, schedule: str, minutes: int, owner: Any, endpoint: dict[str, Any]) -> None:
         """Make the source, or tell the one that is there where the sandbox listens today."""
         connector = get_connector(slug)
-        secret_names = {field.name for field in connector.fields if field.kind == "secret"}
+        secret_names = {field.name for field in connector.fields if field.is_secret}
         known = {field.name for field in connector.fields}
         values = {key: value for key, value in endpoint.items() if key in known}
         config = {key: value for key, value in values.items() if key not in secret_names}
