@@ -119,7 +119,7 @@ class _GoogleClient(ApiClient):
     def _wait_for(self, response: requests.Response, body: Any) -> float | None:
         if response.status_code in {403, 429} and "Retry-After" not in response.headers:
             status, message = _said(response)
-            if response.status_code == 429 or status == "RESOURCE_EXHAUSTED" or "ateLimitExceeded" in message:
+            if response.status_code == 429 or status == "RESOURCE_EXHAUSTED" or "quota" in message.lower():
                 return QUOTA_WAIT
             return None
         return rate_limit_wait(response) if response.status_code != 200 else None
@@ -166,7 +166,7 @@ def _said(response: requests.Response) -> tuple[str, str]:
         return "", response.text[:500]
     error = body.get("error") if isinstance(body, dict) else None
     if isinstance(error, Mapping):
-        return str(error.get("status", "")), f"{error.get('message', '')} {json.dumps(error.get('errors', ''))}"
+        return str(error.get("status", "")), str(error.get("message", ""))
     return str(error or ""), str(body.get("error_description", "")) if isinstance(body, dict) else ""
 
 
