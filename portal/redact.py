@@ -33,7 +33,8 @@ _SHAPES = re.compile(
     | (?<=bearer\ )(?=\S*\d)[\w.~+/=-]{8,}                    # a digit tells a token from a word
     | (?<=basic\ )(?=\S*[\d=])[A-Za-z0-9+/=]{8,}
     | (?<=://)[^/\s:@]*:[^@\s]+(?=@)                          # user:password in an address
-    | -----BEGIN\ [A-Z ]*PRIVATE\ KEY-----.*?-----END\ [A-Z ]*PRIVATE\ KEY-----
+    | -----BEGIN\ [A-Z ]*PRIVATE\ KEY-----
+      (?:.*?-----END\ [A-Z ]*PRIVATE\ KEY-----|[\w+/=\s\\[\]]*)   # or as much of it as an excerpt has
     """,
     re.VERBOSE | re.DOTALL | re.IGNORECASE,
 )

@@ -21,7 +21,7 @@ from simple_history.models import HistoricalRecords
 from portal.crypto import EncryptedField
 from portal.runs import ACTIVE, Run
 from sources import schedules
-from sources.connectors import fields_of
+from sources.connectors import fields_of, label_of
 from sources.connectors.base import Again, StreamRequest, SyncMode
 from sources.engines.base import SyncRequest
 from sources.models_streams import Reread, SchemaChange, SchemaPolicy
@@ -139,6 +139,11 @@ class Source(models.Model):
         return reverse("source", args=[self.slug])
 
     @property
+    def system(self) -> str:
+        """What people call the system it reads."""
+        return label_of(self.connector)
+
+    @property
     def dataset(self) -> str:
         """The schema its rows land in."""
         return f"raw_{self.slug.replace('-', '_')}"
@@ -223,6 +228,12 @@ class Stream(models.Model):
     @property
     def freshness(self) -> timedelta | None:
         return None if self.freshness_minutes is None else timedelta(minutes=self.freshness_minutes)
+
+    @property
+    def notes(self) -> list[str]:
+        """What the connector found odd in rows that were good, in sentences (see `connectors.base.Page`)."""
+        found = self.cursor_value.get("notes") if isinstance(self.cursor_value, dict) else None
+        return [str(note) for note in found] if isinstance(found, list) else []
 
     def as_request(self, *, accept_fewer: bool = False) -> StreamRequest:
         """What an engine is told; ask for streams `with_wishes()` to have them in it."""

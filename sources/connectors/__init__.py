@@ -36,6 +36,11 @@ def all_connectors() -> list[Connector]:
     return sorted((get_connector(name) for name in CONNECTORS), key=lambda connector: connector.label)
 
 
+def label_of(name: str) -> str:
+    """What people call the system; the bare name when there is no such connector."""
+    return get_connector(name).label if name in CONNECTORS else name
+
+
 def fields_of(name: str) -> tuple[FormField, ...]:
     """The fields of the connector of that name; none when there is no such connector."""
     return get_connector(name).fields if name in CONNECTORS else ()

@@ -56,6 +56,12 @@ class RateLimit:
     seconds: float
     what: str = "requests"
 
+    @property
+    def in_words(self) -> str:
+        """“60 a minute: read requests of one account”."""
+        units = {1: "a second", 60: "a minute", 3_600: "an hour", 86_400: "a day"}
+        return f"{self.calls:,} {units.get(int(self.seconds), f'in {self.seconds:g} seconds')}: {self.what}"
+
 
 @dataclass(frozen=True)
 class Column:

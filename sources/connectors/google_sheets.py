@@ -78,7 +78,7 @@ class GoogleSheetsConnector:
     setup_help = (
         "In Google Cloud, open IAM › Service accounts, make one without any role, and add a key of the type JSON under "
         "Keys. Under APIs & Services switch on the Google Sheets API. Then open the spreadsheet, press Share, and let the "
-        "service account's address (…@….iam.gserviceaccount.com) view it."
+        "service account's e-mail address view it (it ends in iam.gserviceaccount.com)."
     )
     rate_limits = (READS,)
     streams: tuple[StreamSpec, ...] = ()  # the spreadsheet's own sheets

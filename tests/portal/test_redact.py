@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import logging
 import threading
 
@@ -78,12 +79,30 @@ def test_the_exact_values_in_use_are_hidden_also_when_encoded_for_an_address():
 
 
 def test_a_value_with_quotes_and_newlines_is_hidden_also_in_its_repr_and_as_json():
-    import json
-
     value = "li'ne\"one\nline\\two-end"
     with secrets_hidden([value]):
         for text in (repr(value), json.dumps(value), json.dumps({"error": value}), repr({"error": value})):
             assert "two-end" not in redact(text), text
+
+
+PEM = (
+    "-----BEGIN PRIVATE KEY-----\n"
+    + "\n".join(f"{n}ne{'Abc+/' * 12}" for n in range(4))
+    + "\nlast/line==\n-----END PRIVATE KEY-----\n"
+)
+
+
+@pytest.mark.parametrize(
+    "said", [str, repr, json.dumps, lambda key: json.dumps(json.dumps(key)), lambda key: key[:150]]
+)
+def test_a_private_key_inside_a_json_key_is_hidden_in_any_quoting_and_in_part(said):
+    pasted = json.dumps({"type": "service_account", "client_email": "a@b.example", "private_key": PEM}, indent=2)
+    for text in (said(PEM), said(pasted), said(pasted.replace("\n", "\r\n")), *PEM.splitlines()[1:-1]):
+        with secrets_hidden([pasted]):
+            hidden = redact(f"about a@b.example: {text}")
+        assert "Abc+/" not in hidden
+        assert "last/line" not in hidden
+        assert hidden.startswith("about a@b.example: ")
 
 
 def test_after_the_block_the_values_are_forgotten_and_blocks_nest():

@@ -139,6 +139,19 @@ def test_a_colleague_adds_a_source_with_a_test_before_saving(visit, engine):
     assert set(saved.streams.values_list("name", "is_enabled")) == {("orders", True), ("labels", False)}
 
 
+def test_what_a_system_needs_unfolds_with_the_keyboard_and_the_whole_card_leads_on(visit):
+    page = visit()
+    page.goto("/admin/sources/source/add/")
+    needs = page.locator(".src-card", has_text="Shop").locator("details")
+    page.get_by_role("link", name="Shop").focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert needs.get_by_text("Orders: Read").is_visible()
+    assert needs.get_by_text("Open the shop's settings and make a key.").is_visible()
+    page.locator(".src-card", has_text="Depot").click(position={"x": 150, "y": 10})
+    page.wait_for_url("**/add/?connector=depot")
+
+
 def test_only_what_a_choice_needs_is_shown(visit, source):
     page = visit()
     page.goto(reverse("admin:sources_source_change", args=[source.pk]))
