@@ -64,6 +64,14 @@ class Month:
     actual_costs: int | None = None
 
 
+@dataclass(slots=True)
+class Team:
+    name: str
+    lead: str
+    people: int
+    open_roles: int
+
+
 class Finance:
     """Plans each quarter, closes each month; ``sheets()`` is the spreadsheet as it stands."""
 
@@ -74,7 +82,7 @@ class Finance:
         self.rng = rng
         self.book = book
         self.months: dict[int, Month] = {}
-        self.people = [[team, names.person(rng), size, rng.choice((0, 0, 1, 2))] for team, size in _TEAMS]
+        self.people = [Team(name, names.person(rng), size, rng.choice((0, 0, 1, 2))) for name, size in _TEAMS]
         self._closing: dict[int, int] = {}
         self._growth = 0.012
         # A day after the start the customers of the first day are in the books.
@@ -92,7 +100,7 @@ class Finance:
             target = now * (1 + self._growth) ** (ahead + 1) * self.rng.uniform(0.985, 1.03)
             new = target * self.rng.uniform(0.018, 0.026)
             churn = max(0.0, new - target * self._growth)
-            people = sum(team[2] for team in self.people) + round(ahead / 4)
+            people = sum(team.people for team in self.people) + round(ahead / 4)
             self.months[start] = Month(
                 start,
                 plan_mrr=_rounded(target, 100),
@@ -117,7 +125,7 @@ class Finance:
             if first:
                 self._growth = min(0.03, max(0.004, 0.5 * self._growth + 0.5 * (last / first - 1) / 2))
             for team in self.people:
-                team[2] += self.rng.random() < 0.08
+                team.people += self.rng.random() < 0.08
             self._plan(self.timeline.now)
 
     def _close(self, start: int) -> None:
@@ -175,16 +183,16 @@ class Finance:
     def _people_sheet(self) -> Sheet:
         sheet = Sheet(481_516_234, "People", size=(200, 20))
         sheet.rows = [[text(name) for name in ("Team", "Lead", "People", "Open roles", "Share", "As of")]]
-        everybody = sum(team[2] for team in self.people)
+        everybody = sum(team.people for team in self.people)
         as_of = day_of(month_start(self.timeline.now))
-        for team, lead, people, roles in self.people:
-            share = people / everybody
+        for team in self.people:
+            share = team.people / everybody
             sheet.rows.append(
                 [
-                    text(team),
-                    text(lead),
-                    number(people),
-                    number(roles) if roles else None,
+                    text(team.name),
+                    text(team.lead),
+                    number(team.people),
+                    number(team.open_roles) if team.open_roles else None,
                     Cell(share, f"{share:.0%}"),
                     date(as_of),
                 ]

@@ -43,6 +43,17 @@ def test_schema_and_cursor_are_shown(reader):
     assert "by created , up to" in page
 
 
+def test_what_was_odd_in_good_rows_is_said_beside_the_stream(reader):
+    source = make.SourceFactory(slug="sheet", connector="google_sheets")
+    odd = "The column “Costs” shows errors of formulas in 1 cell (row 3: #REF!)."
+    make.StreamFactory(
+        source=source, name="plan", sync_mode="full_refresh", cursor_value={"columns": [], "notes": [odd]}
+    )
+    page = page_of(reader, "sheet")
+    assert odd in page
+    assert "Google Sheets · rows land in raw_sheet" in page
+
+
 def test_what_is_built_from_it_is_named(reader):
     scenarios.healthy()
     page = page_of(reader)
