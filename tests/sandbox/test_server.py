@@ -101,6 +101,7 @@ def test_the_endpoints_file_is_private_and_there_only_while_it_runs(fresh, tmp_p
     assert told == sandbox.endpoints()
     assert set(told["stripe"]) == {"base_url", "api_key"}
     assert set(told["github"]) == {"base_url", "token", "organization"}
+    assert set(told["google_sheets"]) == {"base_url", "service_account_key", "spreadsheet"}
     for name in (ENDPOINTS_FILE, "world.json"):
         assert stat.S_IMODE((tmp_path / "world" / name).stat().st_mode) == 0o600
     sandbox.stop()
@@ -121,7 +122,7 @@ def test_a_port_that_was_taken_meanwhile_is_replaced(fresh):
 
 def test_doors_listen_on_loopback_only(fresh):
     sandbox = fresh(now=MONDAY)
-    assert all(door.base_url.startswith("http://127.0.0.1:") for door in (sandbox.stripe, sandbox.github))
+    assert all(door.base_url.startswith("http://127.0.0.1:") for door in sandbox.doors)
 
 
 def test_unknown_controls_are_refused(fresh):
