@@ -20,11 +20,11 @@ from sandbox.clock import open_world, save_world, write_json
 from sandbox.company import Company
 from sandbox.doors.base import Door, reply
 from sandbox.doors.github import GithubDoor
+from sandbox.doors.google_sheets import GoogleSheetsDoor
 from sandbox.doors.hubspot import HubspotDoor
 from sandbox.doors.intercom import IntercomDoor
 from sandbox.doors.mixpanel import MixpanelDoor
 from sandbox.doors.slack import SlackDoor
-from sandbox.doors.google_sheets import GoogleSheetsDoor
 from sandbox.doors.stripe import StripeDoor
 from sandbox.postgres import ProductDatabase
 
@@ -47,6 +47,7 @@ class Sandbox:
         self.intercom = IntercomDoor(company, world.secrets["intercom"])
         self.slack = SlackDoor(company, world.secrets["slack"])
         self.mixpanel = MixpanelDoor(company, world.secrets["mixpanel"])
+        self.google_sheets = GoogleSheetsDoor(company, world.secrets["google_sheets"])
         self.doors: list[Door] = [
             self.stripe,
             self.github,
@@ -54,9 +55,8 @@ class Sandbox:
             self.intercom,
             self.slack,
             self.mixpanel,
+            self.google_sheets,
         ]
-        self.google_sheets = GoogleSheetsDoor(company, world.secrets["google_sheets"])
-        self.doors: list[Door] = [self.stripe, self.github, self.google_sheets]
         #: The product database, or None when it was left out.
         self.postgres: ProductDatabase | None = None
         self._stopping = threading.Event()
