@@ -5,23 +5,24 @@
 | contacts, companies, deals, tickets         | everything once, then what changed: see `hubspot_objects`                |
 | deal_stage_history                          | comes with the deals: all values that `dealstage` ever had               |
 | owners, pipelines, pipeline_stages          | whole every time: they are few, and the API has no filter                |
-| associations                                | whole every time: one that is taken away leaves no trace                 |
+| associations                                | whole once a day, those of changed records in between                    |
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from portal.failures import TerminalError
 from portal.redact import secrets_hidden
+from sources.connectors import hubspot_associations, hubspot_objects
 from sources.connectors.base import FieldKind, FormField, Page, StreamRequest, StreamSpec
-from sources.connectors.hubspot_client import EDIT_THE_APP, RATE_LIMITS, HubSpotClient, checked, client_of, lacks
-from sources.connectors.hubspot_objects import PAGE, ObjectReader, listed
+from sources.connectors.hubspot_client import EDIT_THE_APP, RATE_LIMITS, HubSpotClient, client_of, lacks
+from sources.connectors.hubspot_objects import PAGE, ObjectReader
 from sources.connectors.hubspot_streams import DEALS, KINDS, OWNERS, SPECS, STREAMS, TICKETS
 from sources.connectors.shape import Shape
 
-BATCH = 1000  # objects whose associations are asked for at once; HubSpot's largest
 CHECK_TRIES = 2
 
 HELP = (
@@ -54,6 +55,7 @@ class HubSpotConnector:
     )
     rate_limits = RATE_LIMITS
     streams: tuple[StreamSpec, ...] = STREAMS
+    reads_back = "everything changed"
 
     def check(self, settings: Mapping[str, Any]) -> str:
         with secrets_hidden([settings.get("access_token", "")]), client_of(settings, tries=CHECK_TRIES) as client:
@@ -81,6 +83,12 @@ class HubSpotConnector:
     def discover(self, settings: Mapping[str, Any]) -> list[StreamSpec]:
         return list(STREAMS)
 
+    def cursor_from(self, stream: StreamRequest, moment: datetime, since: Any) -> Any:
+        back = round(moment.timestamp() * 1000)
+        if stream.name == "associations":
+            return hubspot_associations.cursor_from(since, back)
+        return hubspot_objects.cursor_from(since, back)
+
     def read(self, settings: Mapping[str, Any], stream: StreamRequest, since: Any) -> Iterator[Page]:
         if stream.name not in SPECS:
             raise TerminalError(f"HubSpot has no stream called “{stream.name}”.", kind="stream")
@@ -91,7 +99,7 @@ class HubSpotConnector:
                 case "pipelines" | "pipeline_stages":
                     yield from _pipelines(client, (stream.name, *stream.along))
                 case "associations":
-                    yield from _associations(client)
+                    yield from hubspot_associations.pages(client, since)
                 case _:
                     yield from ObjectReader(client, stream).pages(since)
 
@@ -133,55 +141,3 @@ def _stage(stage: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(metadata.get("isClosed"), str):
         metadata["isClosed"] = metadata["isClosed"].lower() == "true"
     return {**stage, "metadata": metadata}
-
-
-def _associations(client: HubSpotClient) -> Iterator[Page]:
-    shape = Shape(SPECS["associations"])
-    for kind in KINDS.values():
-        waiting: list[str] = []
-        if not kind.tied_to:
-            continue
-        forbidden = lacks(f"associations of {kind.name}", kind.scope)
-        for items, following in listed(client, kind.name, {"limit": PAGE}, forbidden=forbidden):
-            waiting += [item["id"] for item in items]
-            if len(waiting) >= BATCH or not following:
-                for target in kind.tied_to:
-                    yield Page(list(_ties(client, shape, kind.name, waiting, target, forbidden)))
-                waiting = []
-
-
-def _ties(
-    client: HubSpotClient, shape: Shape, kind: str, ids: list[str], target: str, forbidden: str
-) -> Iterator[dict[str, Any]]:
-    if not ids:
-        return
-    path = f"crm/v4/associations/{kind}/{target}/batch/read"
-    answer = client.post(path, {"inputs": [{"id": each} for each in ids]}, forbidden=forbidden)
-    for result in checked(answer):
-        from_id = str(result["from"]["id"])
-        ties = list(result["to"])
-        following = _after(result)
-        while following:
-            # more than one answer holds of a single object: the rest is turned page by page
-            more = client.get(
-                f"crm/v4/objects/{kind}/{from_id}/associations/{target}",
-                {"limit": 500, "after": following},
-                forbidden=forbidden,
-            )
-            assert more is not None
-            ties += more.body["results"]
-            following = _after(more.body)
-        yield from tie_rows(shape, kind, from_id, target, ties)
-
-
-def tie_rows(
-    shape: Shape, kind: str, from_id: str, target: str, ties: list[dict[str, Any]]
-) -> Iterator[dict[str, Any]]:
-    """A row for every type of every tie of one object."""
-    for tie in ties:
-        for each in tie["associationTypes"]:
-            yield shape.row({**each, "toObjectId": tie["toObjectId"]}, from_type=kind, from_id=from_id, to_type=target)
-
-
-def _after(body: Mapping[str, Any]) -> str:
-    return ((body.get("paging") or {}).get("next") or {}).get("after") or ""

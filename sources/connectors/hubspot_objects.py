@@ -40,7 +40,7 @@ Found = list[tuple[str, int]]  # ids and when they were changed
 class ObjectReader:
     """One read of one kind of object, and of the stage history if it was asked for."""
 
-    def __init__(self, client: HubSpotClient, request: StreamRequest) -> None:
+    def __init__(self, client: HubSpotClient, request: StreamRequest, *, forbidden: str = "") -> None:
         self.client = client
         spec = SPECS[request.name]
         self.kind = KINDS[spec.comes_with or spec.name]
@@ -48,14 +48,14 @@ class ObjectReader:
         self.with_history = "deal_stage_history" in self.wanted
         self.shape = Shape(SPECS[self.kind.name], omit=OMIT)
         self.history_shape = Shape(SPECS["deal_stage_history"], omit=("sourceId",))
-        self.forbidden = lacks(SPECS[self.kind.name].label.lower(), self.kind.scope)
+        self.forbidden = forbidden or lacks(SPECS[self.kind.name].label.lower(), self.kind.scope)
         self._names: list[str] = []
 
     def pages(self, since: Any) -> Iterator[Page]:
         if since is None:
-            yield from self._everything(self._anchor(), BEGINNING, starts_over=False)
+            yield from self._everything(self.anchor(), BEGINNING, starts_over=False)
         elif time.time() - since["checked_at"] > ARCHIVED_REACH:
-            yield from self._everything(self._anchor(), BEGINNING, starts_over=True)
+            yield from self._everything(self.anchor(), BEGINNING, starts_over=True)
         elif since.get("left"):
             known = {key: value for key, value in since.items() if key != "left"}
             yield from self._everything(known, since["left"], starts_over=False)
@@ -64,18 +64,18 @@ class ObjectReader:
 
     # Everything -------------------------------------------------------------------------------------------------
 
-    def _anchor(self) -> dict[str, Any]:
+    def anchor(self) -> dict[str, Any]:
         """Where changes will be taken up after a first read: at the newest one that the search knew before it began."""
         newest = self._search([], self.kind.modified, descending=True, limit=1)
         updated = newest[0][1] if newest else 0
         seen: dict[str, int] = {}
-        for found in self._modified(max(0, updated - OVERLAP)) if newest else ():
+        for found in self.modified(max(0, updated - OVERLAP)) if newest else ():
             seen.update(found)
             if len(seen) >= SEEN_AT_MOST:
                 break
         return {
             "updated": updated,
-            "seen": _recent(seen, updated),
+            "seen": recent(seen, updated),
             "archived": 0,
             "archived_seen": {},
             "checked_at": time.time(),
@@ -135,13 +135,13 @@ class ObjectReader:
     def _changes(self, since: Mapping[str, Any]) -> Iterator[Page]:
         known = dict(since)
         seen = dict(known["seen"])
-        for found in self._modified(max(0, known["updated"] - OVERLAP)):
+        for found in self.modified(max(0, known["updated"] - OVERLAP)):
             new = [item_id for item_id, changed in found if seen.get(item_id) != changed]
             if new:
                 yield from self._rows(self._whole(new))
             seen.update(found)
             known["updated"] = max([known["updated"], *(changed for _, changed in found)])
-            known["seen"] = seen = _recent(seen, known["updated"])
+            known["seen"] = seen = recent(seen, known["updated"])
             yield Page([], cursor=dict(known))
         began = time.time()
         for items, _ in self._archived_since(known["archived"] - OVERLAP, known["archived_seen"]):
@@ -161,7 +161,7 @@ class ObjectReader:
             if new:
                 yield self._whole(new, archived=True), following
 
-    def _modified(self, floor: int) -> Iterator[Found]:
+    def modified(self, floor: int) -> Iterator[Found]:
         """Ids and times of everything that was changed at `floor` or after, oldest first; some come twice."""
         begin = floor
         while True:
@@ -256,6 +256,11 @@ def listed(
         after = following
 
 
+def cursor_from(since: Mapping[str, Any], moment: int) -> dict[str, Any] | None:
+    """The cursor, reaching back to a moment (milliseconds). None while a first read is under way: it brings everything."""
+    return None if since.get("left") else {**since, "updated": min(moment, since["updated"]), "seen": {}}
+
+
 def _where(name: str, operator: str, value: int) -> dict[str, str]:
     return {"propertyName": name, "operator": operator, "value": str(value)}
 
@@ -273,10 +278,10 @@ def _gone(deal_id: str) -> dict[str, Any]:
 def _with_archived(known: Mapping[str, Any], items: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     times = {item["id"]: moment_of(item["archivedAt"]) for item in items}
     newest = max([known["archived"], *times.values()])
-    return {**known, "archived": newest, "archived_seen": _recent({**known["archived_seen"], **times}, newest)}
+    return {**known, "archived": newest, "archived_seen": recent({**known["archived_seen"], **times}, newest)}
 
 
-def _recent(seen: Mapping[str, int], newest: int) -> dict[str, int]:
+def recent(seen: Mapping[str, int], newest: int) -> dict[str, int]:
     """What lies in the overlap: the next read will meet it again and needs not act on it."""
     kept = sorted((item for item in seen.items() if item[1] >= newest - OVERLAP), key=lambda item: item[1])
     return dict(kept[-SEEN_AT_MOST:])

@@ -156,14 +156,16 @@ STREAMS: tuple[StreamSpec, ...] = (
     StreamSpec(
         name="associations",
         label="Associations",
-        description="One row for every tie between two records (contact and company, deal and contact, …) and its kind.",
+        description="One row for every tie between two records (contact and company, deal and contact, …) and its kind; "
+        "those of deleted records go within a day.",
         primary_key=("from_type", "from_id", "to_type", "to_id", "category", "type_id"),
-        sync_modes=WHOLE,
+        cursor_fields=("from_updated_at",),
         columns=(
             *(C("from_type"), C("from_id"), C("to_type"), C("to_id", "text", "toObjectId")),
-            *(C("category"), C("type_id", "bigint", "typeId"), C("label")),
+            *(C("category"), C("type_id", "bigint", "typeId"), C("label"), C("from_updated_at", "timestamp")),
         ),
         permission=f"{CONTACTS}, {DEALS}, {TICKETS}",
+        owner_key=("from_type", "from_id", "to_type"),
     ),
 )
 SPECS = {spec.name: spec for spec in STREAMS}

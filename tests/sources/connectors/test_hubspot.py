@@ -15,7 +15,7 @@ from sandbox import truth_sales
 from sandbox.doors.hubspot import Window
 from sandbox.doors.hubspot_objects import KINDS
 from sources.connectors import get_connector, hubspot_client, hubspot_objects
-from sources.connectors.base import GONE, StreamRequest
+from sources.connectors.base import GONE, ReachesBack, StreamRequest
 from sources.connectors.hubspot_streams import STREAMS, asked_for, readable, stays
 
 OBJECTS = tuple(KINDS)
@@ -301,11 +301,63 @@ def test_associations_are_those_of_the_records(given, sales):
     assert {row["label"] for row in found.values()} == {None, "Primary"}
 
 
+def test_ties_of_changed_records_are_read_again_and_all_of_them_once_a_day(sandbox, given, sales):
+    owner = ("from_type", "from_id", "to_type")
+    first, cursor = read(given, "associations")
+    assert not any(read(given, "associations", cursor)[0].values())
+    sandbox.advance(days=3)
+    deal = next(
+        d for d in sales.crm.deals.values() if d.contacts and not d.archived_at and not d.contacts[0].archived_at
+    )
+    deal.contacts, deal.updated_at, before = [], sandbox.now, deal.contacts
+    rows, cursor = read(given, "associations", cursor)
+    everything, _ = read(given, "associations")
+    deal.contacts = before
+
+    assert ("deals", str(deal.id), "contacts") in {
+        tuple(r[k] for k in owner) for r in rows["associations"] if r.get(GONE)
+    }
+    touched = {tuple(row[name] for name in owner) for row in rows["associations"]}
+    kept = [row for row in first["associations"] if tuple(row[name] for name in owner) not in touched]
+    together = kept + [row for row in rows["associations"] if not row.get(GONE)]
+    key = (*owner, "to_id", "type_id")
+    gone = {str(each.id) for kind in OBJECTS for each in sales.crm.records(kind).values() if each.archived_at}
+    gone |= {str(former) for former in sales.crm.merged_into}
+    alive = {k for k in keyed(together, *key) if not {k[1], k[3]} & gone}
+    assert alive == set(keyed(everything["associations"], *key))
+    assert len(rows["associations"]) < len(first["associations"]) / 2
+
+    cursor["whole_at"] -= 90_000
+    pages = list(get_connector("hubspot").read(given, StreamRequest("associations"), cursor))
+    assert all(page.starts_over for page in pages)
+
+
+def test_what_changed_since_a_day_can_be_read_again(sandbox, given, sales):
+    connector = get_connector("hubspot")
+    assert isinstance(connector, ReachesBack)
+    moment = dt.datetime.fromtimestamp(sandbox.now - 30 * 86_400, dt.UTC)
+    _, cursor = read(given, "companies")
+    again, after = read(given, "companies", connector.cursor_from(StreamRequest("companies"), moment, cursor))
+    changed = {
+        str(c.id) for c in sales.crm.companies.values() if c.updated_at >= moment.timestamp() and not c.archived_at
+    }
+    assert changed
+    assert changed <= {row["id"] for row in again["companies"]}
+    assert after["updated"] == cursor["updated"]
+    assert connector.cursor_from(StreamRequest("deals"), moment, {**cursor, "left": {"archived": False}}) is None
+    _, ties = read(given, "associations")
+    back = connector.cursor_from(StreamRequest("associations"), moment, ties)
+    assert read(given, "associations", back)[0]["associations"]
+
+
 def test_many_associations_of_one_object_are_turned_page_by_page(httpserver, pauses):
     types = [{"category": "HUBSPOT_DEFINED", "typeId": 341, "label": None}]
     for kind in ("contacts", "tickets"):
         httpserver.expect_request(f"/crm/v3/objects/{kind}").respond_with_json({"results": []})
-    httpserver.expect_request("/crm/v3/objects/deals").respond_with_json({"results": [{"id": "7"}]})
+    for kind in ("contacts", "tickets", "deals"):
+        httpserver.expect_request(f"/crm/v3/objects/{kind}/search").respond_with_json({"total": 0, "results": []})
+    deal = {"id": "7", "updatedAt": "2026-01-01T00:00:00Z"}
+    httpserver.expect_request("/crm/v3/objects/deals").respond_with_json({"results": [deal]})
     more = {"paging": {"next": {"after": "500"}}}
     for target in ("companies", "contacts"):
         first = {"from": {"id": "7"}, "to": [{"toObjectId": 1, "associationTypes": types}], **more}

@@ -13,7 +13,7 @@ from werkzeug import Request, Response
 from portal.failures import TerminalError, TransientError
 from sources.connectors import get_connector
 from sources.connectors.base import Page, StreamRequest
-from sources.connectors.hubspot import tie_rows
+from sources.connectors.hubspot_associations import tie_rows
 from sources.connectors.hubspot_streams import OMIT, SPECS, asked_for, readable
 from sources.connectors.shape import Shape
 
@@ -158,7 +158,7 @@ def test_a_missing_scope_is_named(recording, httpserver):
 def test_ties_of_a_deal_become_rows(recording):
     tape = recording("hubspot/recorded/associations-v4.json", "associations (v4) become rows")
     answer = next(each for each in tape.interactions if "/crm/v4/" in each["request"]["url"])["response"]["body"]
-    rows = list(tie_rows(Shape(SPECS["associations"]), "deals", "9756350334", "contacts", answer["results"]))
+    rows = list(tie_rows("deals", "9756350334", "contacts", answer["results"], None))
     assert [(row["from_id"], row["to_type"], row["to_id"], row["type_id"]) for row in rows] == [
         ("9756350334", "contacts", "21451", 3),
         ("9756350334", "contacts", "21501", 3),
