@@ -4,6 +4,7 @@ DATA_DIR       where everything the portal keeps lives (default ./data)
 DATABASE_URL   the portal's own database (default SQLite in DATA_DIR; postgresql://… in production)
 REDIS_URL      the broker (default: the Valkey that `manage.py services` embeds, address in DATA_DIR/broker.url)
 WAREHOUSE_URL  duckdb:///path (default DATA_DIR/warehouse/warehouse.duckdb)
+PIPELINES_DIR  the company's own dlt code, a file a source (default sources/pipelines)
 PORTAL_URL     the address people use; mails link to it
 EMAIL_URL      smtp://user:password@host:port?tls=true … (default: files in DATA_DIR/mail)
 SECRET_KEY, SECRETS_KEYS, ALLOWED_HOSTS   must be set when DEBUG is off
@@ -151,6 +152,11 @@ WAREHOUSE_URL = env.str("WAREHOUSE_URL", default=f"duckdb:///{DATA_DIR / 'wareho
 PUBLICATIONS_KEPT = env.int("PUBLICATIONS_KEPT", default=5)
 # What the company's metrics are counted in; dbt gets them as vars.
 DBT_VARS = env.json("DBT_VARS", default={})
+
+# --- a company's own code ----------------------------------------------------------------------------------------------
+PIPELINES_DIR = Path(env.str("PIPELINES_DIR", default=str(BASE_DIR / "sources" / "pipelines"))).resolve()
+# What one run of it may keep in memory: a mistake in it must not take the machine along.
+PIPELINE_MEMORY_MB = env.int("PIPELINE_MEMORY_MB", default=2_000)
 
 # --- runs, retries, the sweep ----------------------------------------------------------------------------------------
 RUN_HEARTBEAT = timedelta(seconds=env.float("RUN_HEARTBEAT_SECONDS", default=5))

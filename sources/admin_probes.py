@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST
 
 from portal.runs import RunStatus
 from sources import offers, probes
-from sources.connectors import CONNECTORS, get_connector
+from sources.connectors import find_connector, get_connector
 from sources.connectors.base import Connector, StreamSpec
 from sources.forms import source_form
 from sources.forms_streams import initial_rows
@@ -49,7 +49,7 @@ class ProbeViews:
         """Queue a probe of what is in the form right now; an empty secret is the stored one."""
         source = self._source(request, source_pk)
         name = source.connector if source else request.GET.get("connector", "")
-        if name not in CONNECTORS:
+        if find_connector(name) is None:
             raise Http404
         form = source_form(get_connector(name))(request.POST, instance=source)
         form.is_valid()

@@ -27,7 +27,7 @@ from sources import audit, offers, probes, schedules
 from sources.admin_probes import ProbeViews, rows_of_new
 from sources.admin_runs import STATUS_COLOURS
 from sources.admin_streams import StreamViews
-from sources.connectors import CONNECTORS, all_connectors, get_connector
+from sources.connectors import all_connectors, find_connector, get_connector
 from sources.connectors.base import Connector, StreamSpec
 from sources.forms import SourceForm, setting_names, source_form
 from sources.forms_schedule import ScheduleFields, SchedulePreviewForm, preview
@@ -351,10 +351,6 @@ class SourceAdmin(ProbeViews, StreamViews, SimpleHistoryAdmin, ModelAdmin):
         self, request: HttpRequest, object_id: str, version_id: str, extra_context: Any = None
     ) -> Any:
         return HttpResponseRedirect(reverse("admin:sources_source_history", args=[object_id]))
-
-
-def find_connector(name: str) -> Connector | None:
-    return get_connector(name) if name in CONNECTORS else None
 
 
 def free_slug(wanted: str) -> str:

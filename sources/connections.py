@@ -16,8 +16,9 @@ from django.db import transaction
 from sources import audit, offers, probes, schedules
 from sources.connections_dialect import translate
 from sources.connections_file import BadFile, Connection, Problem, StreamEntry
-from sources.connectors import CONNECTORS, get_connector
+from sources.connectors import find_connector
 from sources.connectors.base import FieldKind, StreamSpec, SyncMode
+from sources.engines import engine_for
 from sources.forms import clean_setting
 from sources.models import Source, Stream
 from sources.secrets import reference
@@ -66,7 +67,7 @@ class _Import:
     def __init__(self, connection: Connection, origin: str) -> None:
         self.connection = connection
         self.origin = origin
-        self.connector = get_connector(connection.source) if connection.source in CONNECTORS else None
+        self.connector = find_connector(connection.source)
         existing = Source.objects.filter(slug=connection.slug).first()
         self.result = Imported(existing or Source(slug=connection.slug), is_new=existing is None)
 
@@ -76,6 +77,7 @@ class _Import:
         settings = self._settings()
         if self.result.is_new:
             source.connector = self.connection.source
+            source.engine = engine_for(source.connector)
             source.name = self.connector.label if self.connector else self.connection.source.capitalize()
             source.is_enabled = self.connector is not None
         self._take_settings(settings)

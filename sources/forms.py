@@ -22,6 +22,7 @@ from unfold.widgets import (
 
 from portal.failures import PortalError
 from sources.connectors.base import Connector, FieldKind, FormField
+from sources.engines import engine_for
 from sources.forms_schedule import ScheduleFields
 from sources.models import Source
 from sources.secrets import check_reference, reference
@@ -310,6 +311,7 @@ class SourceForm(ScheduleFields, forms.ModelForm):
         source = self.instance
         if self.connector:
             source.connector = self.connector.name
+            source.engine = engine_for(source.connector)
             source.config = self.settings
             if not self.secrets_problem or self.changed_secrets():
                 source.secrets = self.new_secrets

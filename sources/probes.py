@@ -18,11 +18,10 @@ from portal.runs import RunStatus, heartbeat
 from sources import offers
 from sources.connectors import get_connector
 from sources.connectors.base import StreamSpec
-from sources.engines import get_engine
+from sources.engines import engine_for, get_engine
 from sources.models import Probe, Source
 from sources.secrets import hidden_values, resolved
 
-DEFAULT_ENGINE = "dlt"
 KEPT_FOR = timedelta(days=1)
 # How long a person waits before the page says that no worker has answered.
 PATIENCE = timedelta(seconds=20)
@@ -68,7 +67,7 @@ def _ask_engine(probe: Probe, settings: Mapping[str, Any]) -> tuple[str, list[St
     # A failure gets its text in here, where also the values from the environment are known and hidden.
     with secrets_hidden(hidden_values(probe.config, probe.secrets, settings)):
         try:
-            engine = get_engine(probe.source.engine if probe.source else DEFAULT_ENGINE)
+            engine = get_engine(probe.source.engine if probe.source else engine_for(probe.connector))
             return redact(engine.check(probe.connector, settings)), engine.discover(probe.connector, settings)
         except Exception as error:
             raise as_portal_error(error) from None

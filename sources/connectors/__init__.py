@@ -1,4 +1,7 @@
-"""The systems the portal can read. A connector is a module here and a line in `CONNECTORS`."""
+"""The systems the portal can read. A connector is a module here and a line in `CONNECTORS`.
+
+Beside these, each file in `PIPELINES_DIR` is one: a company's own code (`own_code.py`).
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from functools import cache
 from django.utils.module_loading import import_string
 
 from portal.failures import TerminalError
+from sources.connectors import own_code
 from sources.connectors.base import Connector, FormField
 
 CONNECTORS: dict[str, str] = {
@@ -22,18 +26,30 @@ CONNECTORS: dict[str, str] = {
 
 
 @cache
+def _made(path: str) -> Connector:
+    return import_string(path)()
+
+
 def get_connector(name: str) -> Connector:
     """The connector of that name; raises `TerminalError` when there is none."""
-    if name not in CONNECTORS:
-        raise TerminalError(
-            f"There is no connector called “{name}”. Available: {', '.join(sorted(CONNECTORS))}.", kind="connector"
-        )
-    return import_string(CONNECTORS[name])()
+    if name in CONNECTORS:
+        return _made(CONNECTORS[name])
+    if (own := own_code.find(name)) is not None:
+        return own
+    raise TerminalError(
+        f"There is no connector called “{name}”. Available: {', '.join(sorted(CONNECTORS))}.", kind="connector"
+    )
+
+
+def find_connector(name: str) -> Connector | None:
+    """The connector of that name, None when there is none."""
+    return get_connector(name) if name in CONNECTORS else own_code.find(name)
 
 
 def all_connectors() -> list[Connector]:
-    """Every connector, by label."""
-    return sorted((get_connector(name) for name in CONNECTORS), key=lambda connector: connector.label)
+    """Every connector, by label; of own code also the files that cannot run as they are."""
+    shipped = [get_connector(name) for name in CONNECTORS]
+    return sorted([*shipped, *own_code.find_all(CONNECTORS)], key=lambda connector: connector.label)
 
 
 def label_of(name: str) -> str:
@@ -43,4 +59,4 @@ def label_of(name: str) -> str:
 
 def fields_of(name: str) -> tuple[FormField, ...]:
     """The fields of the connector of that name; none when there is no such connector."""
-    return get_connector(name).fields if name in CONNECTORS else ()
+    return connector.fields if (connector := find_connector(name)) else ()

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,12 @@ TOKEN = "sk_live_abcdefghijklmnop"
 
 
 @pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeConnector]:
+def fake(monkeypatch: pytest.MonkeyPatch) -> FakeConnector:
     monkeypatch.setitem(connectors.CONNECTORS, "fake", "tests.sources.engines.fakes.FakeConnector")
     connector = connectors.get_connector("fake")
     assert isinstance(connector, FakeConnector)
     connector.reset()
-    yield connector
-    connectors.get_connector.cache_clear()
+    return connector
 
 
 @pytest.fixture

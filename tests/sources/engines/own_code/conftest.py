@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import shutil
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sources.connectors.base import StreamRequest
+from sources.engines.base import SyncOutcome, SyncRequest
+from sources.engines.own_code.engine import OwnCodeEngine
+from tests.sources.engines.own_code.slack import TOKEN, Slack, slack_under_its_own_name
+
+BRIEF = Path(__file__).parents[3] / "fixtures" / "brief" / "slack_activity.py"
+
+
+@pytest.fixture
+def pipelines(tmp_path: Path, settings: Any) -> Path:
+    """The folder that a company drops its code into; empty."""
+    settings.PIPELINES_DIR = tmp_path / "pipelines"
+    settings.PIPELINES_DIR.mkdir()
+    return settings.PIPELINES_DIR
+
+
+@pytest.fixture
+def drop(pipelines: Path) -> Callable[..., Path]:
+    """Drop code into the folder: `drop("shop", '''…''')`."""
+
+    def write(name: str, code: str) -> Path:
+        path = pipelines / f"{name}.py"
+        path.write_text("import dlt\n" + textwrap.dedent(code))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def slack_activity(pipelines: Path) -> Path:
+    """The company's own file, byte for byte."""
+    return Path(shutil.copy(BRIEF, pipelines))
+
+
+@pytest.fixture
+def slack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Slack]:
+    with slack_under_its_own_name(tmp_path) as stand_in:
+        for name, value in stand_in.environment().items():
+            monkeypatch.setenv(name, value)
+        yield stand_in
+
+
+@pytest.fixture
+def request_for(tmp_path: Path) -> Callable[..., SyncRequest]:
+    def make(connector: str, *names: str, accept_fewer: bool = False, **settings: Any) -> SyncRequest:
+        return SyncRequest(
+            source=connector.replace("_", "-"),
+            connector=connector,
+            settings={"slack_token": TOKEN, **settings},
+            streams=tuple(StreamRequest(name, accept_fewer=accept_fewer) for name in names),
+            dataset=f"raw_{connector}",
+            work_dir=tmp_path / "work" / connector,
+        )
+
+    return make
+
+
+@pytest.fixture
+def sync(request_for: Callable[..., SyncRequest]) -> Callable[..., SyncOutcome]:
+    def run(connector: str, *names: str, **options: Any) -> SyncOutcome:
+        return OwnCodeEngine().sync(request_for(connector, *names, **options), lambda stream, rows: None)
+
+    return run
