@@ -54,7 +54,7 @@ def all_connectors() -> list[Connector]:
 
 def label_of(name: str) -> str:
     """What people call the system; the bare name when there is no such connector."""
-    return get_connector(name).label if name in CONNECTORS else name
+    return connector.label if (connector := find_connector(name)) else name
 
 
 def fields_of(name: str) -> tuple[FormField, ...]:

@@ -227,7 +227,7 @@ def _run(
     progress: Progress,
     order: Mapping[str, Any],
 ) -> Any:
-    own = {own_code.TIME_LIMIT, own_code.IGNORE_REFUSALS}
+    asked_for = {field.name for field in file.fields} - {field.name for field in own_code.RUN_FIELDS}
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True, mode=0o700)
     try:
@@ -235,7 +235,7 @@ def _run(
             {
                 "action": action,
                 "path": str(file.path),
-                "settings": {name: value for name, value in settings.items() if name not in own},
+                "settings": {name: value for name, value in settings.items() if name in asked_for},
                 "ignore_refusals": bool(settings.get(own_code.IGNORE_REFUSALS)),
                 **order,
             },
