@@ -1,0 +1,105 @@
+"""Syncs of own code in worker processes that die at a chosen point, as `kill -9` does; orders come as JSON lines."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from tests.sources.engines.crash import after, before
+
+POINTS = ("reading", "before load", "job 1", "job 2", "job 3", "before complete", "after complete")
+
+CODE = """
+import os, time
+import dlt
+
+@dlt.source
+def shop(size: int = dlt.config.value, victim: int = dlt.config.value, note=dlt.config.value):
+    @dlt.resource(primary_key="id", write_disposition="merge")
+    def orders(at=dlt.sources.incremental("at", initial_value=0)):
+        yield [{"id": n, "at": n, "lines": [{"sku": m} for m in range(2)]} for n in range(at.start_value, size)]
+
+    @dlt.resource(write_disposition="append")
+    def visits(at=dlt.sources.incremental("at", initial_value=-1, range_start="open")):
+        for n in range(at.start_value + 1, size):
+            if victim:
+                with open(note, "w") as file:
+                    file.write(str(os.getpid()))
+                os.kill(victim, 9)
+                time.sleep(600)
+            yield {"at": n, "pages": [{"path": "/"}]}
+
+    return orders, visits
+"""
+
+
+def arm(point: str) -> None:
+    from sources.engines.dlt_store import import_dlt
+
+    import_dlt()
+    from dlt.destinations.impl.duckdb.duck import DuckDbCopyJob
+    from dlt.pipeline.pipeline import Pipeline
+
+    from sources.engines.own_code.destination import OwnCodeDuckDbClient
+
+    if point.startswith("job "):
+        after(DuckDbCopyJob, "run", int(point[4:]))
+    elif point == "before load":
+        before(Pipeline, "load")
+    elif point == "before complete":
+        before(OwnCodeDuckDbClient, "complete_load")
+    elif point == "after complete":
+        after(OwnCodeDuckDbClient, "complete_load")
+
+
+def sync(folder: Path, size: int, point: str) -> None:
+    from django.conf import settings
+
+    from sources.connectors.base import StreamRequest
+    from sources.engines.base import SyncRequest
+    from sources.engines.own_code.engine import OwnCodeEngine
+
+    settings.WAREHOUSE_URL = f"duckdb:///{folder}/warehouse.duckdb"
+    settings.PIPELINES_DIR = folder / "pipelines"
+    settings.PIPELINES_DIR.mkdir(exist_ok=True)
+    (settings.PIPELINES_DIR / "shop.py").write_text(CODE)
+    arm(point)
+    victim = os.getpid() if point == "reading" else 0
+    request = SyncRequest(
+        source="shop",
+        connector="shop",
+        settings={"size": size, "victim": victim, "note": str(folder / "child.pid")},
+        streams=(StreamRequest("orders"), StreamRequest("visits")),
+        dataset="raw_shop",
+        work_dir=folder / "work",
+    )
+    OwnCodeEngine().sync(request, lambda stream, rows: None)
+
+
+def main() -> None:
+    import django
+
+    django.setup()
+    from sources.engines.own_code.engine import OwnCodeEngine
+
+    OwnCodeEngine().warm_up()
+    for line in sys.stdin:
+        order = json.loads(line)
+        child = os.fork()
+        if child == 0:
+            try:
+                sync(Path(order["folder"]), order["size"], order["point"])
+            except BaseException:
+                import traceback
+
+                traceback.print_exc()
+                os._exit(1)
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)
+
+
+if __name__ == "__main__":
+    main()
