@@ -6,7 +6,7 @@ from functools import cache
 
 from django.utils.module_loading import import_string
 
-from sources.connectors import CONNECTORS, own_code
+from sources.connectors import CONNECTORS, find_connector
 from sources.engines.base import Engine
 
 ENGINES: dict[str, str] = {
@@ -17,7 +17,7 @@ ENGINES: dict[str, str] = {
 
 def engine_for(connector: str) -> str:
     """The name of the engine that reads sources of that connector: own code has one of its own."""
-    return "code" if connector not in CONNECTORS and own_code.find(connector) else "dlt"
+    return "code" if connector not in CONNECTORS and find_connector(connector) else "dlt"
 
 # Those that understand `StreamRequest.again`: a stream of theirs can be reset and backfilled.
 CAN_REREAD = frozenset({"dlt"})

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
 import pytest
 from django.test import Client
 
 from sources.connectors import CONNECTORS
 from tests.factories import StaffFactory, UserFactory
+from tests.sources.engines.own_code.slack import Slack, slack_under_its_own_name
 from tests.sources.systems import FakeEngine
+
+COMPANY_FILE = Path(__file__).parents[1] / "fixtures" / "brief" / "slack_activity.py"
 
 
 @pytest.fixture
@@ -48,3 +55,20 @@ def colleague(db: None) -> Client:
     client = Client()
     client.force_login(UserFactory(is_staff=True))
     return client
+
+
+@pytest.fixture
+def pipelines(tmp_path: Path, settings: Any) -> Path:
+    """The folder that a company drops its own code into; empty."""
+    settings.PIPELINES_DIR = tmp_path / "pipelines"
+    settings.PIPELINES_DIR.mkdir()
+    return settings.PIPELINES_DIR
+
+
+@pytest.fixture
+def slack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Slack]:
+    """Slack on this machine, for code that asks the real one; the workers' environment leads there."""
+    with slack_under_its_own_name(tmp_path) as stand_in:
+        for name, value in stand_in.environment().items():
+            monkeypatch.setenv(name, value)
+        yield stand_in

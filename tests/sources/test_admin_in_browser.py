@@ -16,6 +16,7 @@ from django.utils import timezone
 from sources import offers, probes
 from sources.models import Probe, Reread, SchemaChange, Source, Stream
 from tests.factories import SourceFactory, StaffFactory, StreamFactory, synced
+from tests.sources.conftest import COMPANY_FILE
 from tests.sources.systems import LABELS, ORDERS
 
 pytestmark = [
@@ -150,6 +151,33 @@ def test_what_a_system_needs_unfolds_with_the_keyboard_and_the_whole_card_leads_
     assert needs.get_by_text("Open the shop's settings and make a key.").is_visible()
     page.locator(".src-card", has_text="Depot").click(position={"x": 150, "y": 10})
     page.wait_for_url("**/add/?connector=depot")
+
+
+def test_own_code_is_picked_and_filled_in_like_every_other_source(visit, pipelines, engine):
+    shutil.copy(COMPANY_FILE, pipelines)
+    (pipelines / "broken.py").write_text("import dlt\n\n@dlt.source\ndef broken(:\n    pass\n")
+    page = visit(viewport={"width": 390, "height": 844})
+    page.goto("/admin/sources/source/add/")
+    assert page.get_by_text("broken.py, line 4").is_visible()
+    assert page.get_by_role("link", name="Broken").count() == 0
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.get_by_role("link", name="Slack activity").click()
+    assert page.get_by_text("slack_activity.py, line 21: last_ts.last_value moves on").is_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.get_by_label("Slack token").fill("xoxb-0123456789")
+    page.get_by_role("button", name="Test connection").click()
+    page.wait_for_selector("[data-probe=waiting]")
+    answer_probe()
+    page.wait_for_selector("[data-probe=succeeded]")
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.wait_for_url("**/admin/sources/source/")
+    saved = Source.objects.get()
+    assert (saved.connector, saved.engine, dict(saved.secrets)) == (
+        "slack_activity",
+        "code",
+        {"slack_token": "xoxb-0123456789"},
+    )
+    assert list(saved.streams.values_list("name", "is_enabled")) == [("messages", True)]
 
 
 def test_only_what_a_choice_needs_is_shown(visit, source):

@@ -14,15 +14,7 @@ from sources.connectors import all_connectors, fields_of, find_connector, get_co
 from sources.connectors.base import FieldKind, SyncMode
 from sources.connectors.own_code_reading import read
 from sources.engines import engine_for
-
-BRIEF = Path(__file__).parents[2] / "fixtures" / "brief" / "slack_activity.py"
-
-
-@pytest.fixture
-def pipelines(tmp_path, settings):
-    settings.PIPELINES_DIR = tmp_path / "pipelines"
-    settings.PIPELINES_DIR.mkdir()
-    return settings.PIPELINES_DIR
+from tests.sources.conftest import COMPANY_FILE
 
 
 def own(pipelines):
@@ -30,7 +22,7 @@ def own(pipelines):
 
 
 def test_the_company_s_file_appears_unchanged_with_its_secret_and_its_stream(pipelines):
-    shutil.copy(BRIEF, pipelines)
+    shutil.copy(COMPANY_FILE, pipelines)
 
     connector = get_connector("slack_activity")
 
@@ -46,7 +38,7 @@ def test_the_company_s_file_appears_unchanged_with_its_secret_and_its_stream(pip
 
 
 def test_its_loop_is_warned_of(pipelines):
-    shutil.copy(BRIEF, pipelines)
+    shutil.copy(COMPANY_FILE, pipelines)
 
     (hint,) = get_connector("slack_activity").hints
 
@@ -176,7 +168,7 @@ def test_no_name_leads_out_of_the_folder(pipelines, name):
 
 
 def test_looking_at_own_code_imports_no_dlt(pipelines):
-    shutil.copy(BRIEF, pipelines)
+    shutil.copy(COMPANY_FILE, pipelines)
     script = (
         "import sys; from django.conf import settings;"
         f"settings.configure(PIPELINES_DIR={str(pipelines)!r});"

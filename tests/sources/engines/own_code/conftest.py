@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import shutil
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +11,8 @@ import pytest
 from sources.connectors.base import StreamRequest
 from sources.engines.base import SyncOutcome, SyncRequest
 from sources.engines.own_code.engine import OwnCodeEngine
-from tests.sources.engines.own_code.slack import TOKEN, Slack, slack_under_its_own_name
-
-BRIEF = Path(__file__).parents[3] / "fixtures" / "brief" / "slack_activity.py"
-
-
-@pytest.fixture
-def pipelines(tmp_path: Path, settings: Any) -> Path:
-    """The folder that a company drops its code into; empty."""
-    settings.PIPELINES_DIR = tmp_path / "pipelines"
-    settings.PIPELINES_DIR.mkdir()
-    return settings.PIPELINES_DIR
+from tests.sources.conftest import COMPANY_FILE
+from tests.sources.engines.own_code.slack import TOKEN
 
 
 @pytest.fixture
@@ -39,15 +30,7 @@ def drop(pipelines: Path) -> Callable[..., Path]:
 @pytest.fixture
 def slack_activity(pipelines: Path) -> Path:
     """The company's own file, byte for byte."""
-    return Path(shutil.copy(BRIEF, pipelines))
-
-
-@pytest.fixture
-def slack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Slack]:
-    with slack_under_its_own_name(tmp_path) as stand_in:
-        for name, value in stand_in.environment().items():
-            monkeypatch.setenv(name, value)
-        yield stand_in
+    return Path(shutil.copy(COMPANY_FILE, pipelines))
 
 
 @pytest.fixture
