@@ -58,7 +58,7 @@ class OwnCodeConnector:
         self.label = path.stem.replace("_", " ").strip().capitalize()
         self.problem = reading.problem
         self.problem_detail = reading.detail
-        self.summary = reading.summary or f"Own code in {path.name}."
+        self.summary = reading.summary
         self.fields = (*reading.fields, *RUN_FIELDS)
         self.streams: tuple[StreamSpec, ...] = reading.streams
         self.hints = reading.hints

@@ -96,7 +96,7 @@ class _File:
         for node in (*self.sources, self.tree, *self.alone):
             if text := _first_paragraph(node):
                 return text
-        return f"Own code in {self.file_name}."
+        return ""
 
     def _problem(self) -> str:
         starts = self.sources or self.alone

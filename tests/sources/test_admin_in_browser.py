@@ -162,6 +162,7 @@ def test_own_code_is_picked_and_filled_in_like_every_other_source(visit, pipelin
     assert page.get_by_role("link", name="Broken").count() == 0
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.get_by_role("link", name="Slack activity").click()
+    page.wait_for_url("**connector=slack_activity")
     assert page.get_by_text("slack_activity.py, line 21: last_ts.last_value moves on").is_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.get_by_label("Slack token").fill("xoxb-0123456789")

@@ -1,6 +1,6 @@
 """The engine for a company's own dlt code.
 
-    read    a child runs the file and leaves dlt's packages; no lock, none of the portal's keys, nothing of ours in reach
+    read    a child runs the file and leaves dlt's packages: without a lock, and without the portal's keys in its environment
     judge   as the warehouse's writer: does the state still belong to what is there, would a table shrink suspiciously
     load    the packages: rows and the code's own state are committed together
 
@@ -121,7 +121,7 @@ class _Sync:
                 "dataset": self.store.dataset,
             },
         }
-        limit = self.request.settings.get(own_code.TIME_LIMIT) or DEFAULT_LIMIT
+        limit = max(self.request.settings.get(own_code.TIME_LIMIT) or DEFAULT_LIMIT, 1 / 60)
         home = self.request.work_dir / "home"
         return _run(self.file, self.request.settings, "extract", home, limit * 60.0, self._told_progress, order)
 

@@ -21,6 +21,7 @@ class OwnCodeStore(DltStore):
 
     base: str | None = None  # the version of the state that the child starts from
     has_base = False  # whether that state holds anything, a cursor for example
+    known: dict[str, str]  # table → resource, of the tables that were loaded before
 
     @property
     def kept(self) -> Any:
@@ -43,6 +44,12 @@ class OwnCodeStore(DltStore):
     def _keep(self) -> None:
         state = self._pipeline.state
         self.base, self.has_base = state.get("_version_hash"), bool(state.get("sources"))
+        self.known = {
+            table["name"]: table["resource"]
+            for schema in map(self._pipeline.schemas.__getitem__, self._pipeline.schemas)
+            for table in schema.data_tables(seen_data_only=True)
+            if "resource" in table
+        }
         self._copy()
 
     def _copy(self) -> None:
@@ -73,18 +80,16 @@ class OwnCodeStore(DltStore):
         )
 
     def has_news(self) -> bool:
+        """Whether the child left anything to load."""
+        self._tidy()
         self._open(None)
         return self._has_leftovers()
 
     def lost(self, connection: Any, streams: Collection[str]) -> set[str]:
         """Which of these had a table that somebody dropped since: they must be read from the beginning."""
         there = self.tables(connection)
-        return {
-            table["resource"]
-            for schema in map(self._pipeline.schemas.__getitem__, self._pipeline.schemas)
-            for table in schema.data_tables(seen_data_only=True)
-            if table.get("resource") in streams and table["name"] not in there
-        } - self._dropped
+        gone = {name for table, name in self.known.items() if table not in there}
+        return (gone & set(streams)) - self._dropped
 
     def start_over(self, connection: Any, streams: Collection[str]) -> None:
         """Forget what the child extracted, and of these streams also how far they had been read."""
