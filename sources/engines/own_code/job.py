@@ -10,6 +10,7 @@ import importlib.util
 import sys
 import time
 from collections.abc import Mapping
+from inspect import isfunction, signature
 from itertools import islice
 from pathlib import Path
 from types import ModuleType
@@ -106,7 +107,8 @@ def _plain(resource: Any) -> dict[str, Any]:
     incremental = getattr(resource.incremental, "incremental", resource.incremental)
     cursor = getattr(incremental, "cursor_path", "") or _declared_cursor(resource)
     disposition = hints.get("write_disposition", "append")
-    text = (getattr(resource._pipe.gen, "__doc__", "") or "").strip().partition("\n\n")[0]
+    gen = resource._pipe.gen
+    text = ((gen.__doc__ if isfunction(gen) else "") or "").strip().partition("\n\n")[0]
     return {
         "name": resource.name,
         "description": " ".join(text.split()),
@@ -118,8 +120,6 @@ def _plain(resource: Any) -> dict[str, Any]:
 
 def _declared_cursor(resource: Any) -> str:
     """The cursor in the parameters' defaults: dlt binds it only once the resource runs."""
-    from inspect import signature
-
     gen = resource._pipe.gen
     if not callable(gen):
         return ""

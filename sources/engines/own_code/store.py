@@ -127,13 +127,10 @@ class OwnCodeStore(DltStore):
         """Rows of a load that never ended, where rows are only ever added: the next load brings them again."""
         there = self.tables(connection)
         for table, parent in self._appended(there):
-            if parent is None:
-                gone = (
-                    f"_dlt_load_id not in (select load_id from {quoted(self.dataset)}._dlt_loads where status = 0)"
-                    if "_dlt_loads" in there
-                    else "true"
-                )
-            else:
+            gone = "true"  # neither loads nor parents are there
+            if parent is None and "_dlt_loads" in there:
+                gone = f"_dlt_load_id not in (select load_id from {quoted(self.dataset)}._dlt_loads where status = 0)"
+            elif parent is not None and parent in there:
                 gone = f"_dlt_parent_id not in (select _dlt_id from {quoted(self.dataset)}.{quoted(parent)})"
             connection.execute(f"delete from {quoted(self.dataset)}.{quoted(table)} where {gone}")
 
