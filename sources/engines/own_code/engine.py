@@ -11,7 +11,9 @@ nothing is read again now; the next attempt will.
 
 from __future__ import annotations
 
+import importlib
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -44,9 +46,8 @@ class OwnCodeEngine:
         from sources.engines.dlt_store import warm_up
 
         warm_up()
-        from sources.engines.own_code import destination, store
-
-        assert destination, store
+        importlib.import_module("sources.engines.own_code.destination")
+        importlib.import_module("sources.engines.own_code.store")
 
     def check(self, connector: str, settings: Mapping[str, Any]) -> str:
         file = _file(connector)
@@ -209,8 +210,6 @@ def _file(name: str) -> own_code.OwnCodeConnector:
 
 def _ask(file: own_code.OwnCodeConnector, settings: Mapping[str, Any], action: str) -> Any:
     """A question that leaves nothing behind."""
-    import tempfile
-
     with tempfile.TemporaryDirectory(prefix="own-code-") as home:
         try:
             return _run(file, settings, action, Path(home), TEST_LIMIT, lambda stream, rows: None, {})
