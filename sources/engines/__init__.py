@@ -19,6 +19,7 @@ def engine_for(connector: str) -> str:
     """The name of the engine that reads sources of that connector: own code has one of its own."""
     return "code" if connector not in CONNECTORS and find_connector(connector) else "dlt"
 
+
 # Those that understand `StreamRequest.again`: a stream of theirs can be reset and backfilled.
 CAN_REREAD = frozenset({"dlt"})
 

@@ -76,13 +76,7 @@ class Reading:
         self.is_held = True
         self.changes = [replace(change, is_held=True) for change in pending]
         if self.error is None:
-            self.fail(
-                TerminalError(
-                    f"It is held: {', '.join(change.words for change in pending)}. Nothing of it is loaded until "
-                    "somebody agrees to that on the source's page.",
-                    kind=HELD,
-                )
-            )
+            self.fail(held(pending))
 
     @property
     def is_full(self) -> bool:
@@ -94,6 +88,15 @@ class Reading:
     def fail(self, error: PortalError) -> None:
         """Keep the failure, with the stream's name in its sentence."""
         self.error = named(error, self.request.name)
+
+
+def held(pending: Sequence[ColumnChange]) -> TerminalError:
+    """Why nothing of a stream is loaded whose columns changed."""
+    return TerminalError(
+        f"It is held: {', '.join(change.words for change in pending)}. Nothing of it is loaded until somebody agrees to "
+        "that on the source's page.",
+        kind=HELD,
+    )
 
 
 def raise_failures(errors: Sequence[PortalError], outcome: SyncOutcome) -> None:

@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,11 @@ from portal.warehouse import get_warehouse
 from sources.connectors import own_code
 from sources.connectors.base import FieldKind, StreamSpec
 from sources.connectors.own_code_reading import spec_of
-from sources.engines.base import Progress, StreamOutcome, SyncOutcome, SyncRequest
+from sources.engines.base import ColumnChange, Progress, StreamOutcome, SyncOutcome, SyncRequest
+from sources.engines.columns import compare
 from sources.engines.locks import only_one
 from sources.engines.own_code import process
-from sources.engines.readings import named, raise_failures
+from sources.engines.readings import held, named, raise_failures
 
 # As for every other source: fewer rows than this share of what is there is more often a fault than the truth.
 SUSPICIOUS_SHARE = 0.5
@@ -90,6 +92,7 @@ class _Sync:
         self.progress = progress
         self.store = OwnCodeStore(request.source, request.dataset, request.work_dir, warehouse)
         self.failed: dict[str, PortalError] = {}
+        self.changes: dict[str, list[ColumnChange]] = {}
         self.began = time.monotonic()
 
     def run(self) -> SyncOutcome:
@@ -110,6 +113,7 @@ class _Sync:
             with self.store.warehouse.writer(), self.store.connected() as connection:
                 if self._may_load(connection, told):
                     self.store.load(connection)
+                    self._count(connection, told)
                     return self._outcome(told, has_new_data=self._changed(told))
         raise TransientError("The warehouse changed while the source was read.", kind="warehouse_changed")
 
@@ -147,11 +151,35 @@ class _Sync:
         if lost := self.store.lost(connection, told):
             self.store.start_over(connection, lost)
             return False
-        shrunk = self._shrunk(connection, told)
-        if shrunk:
-            self.failed |= shrunk
+        left_out = self._held(told) | self._shrunk(connection, told)
+        if left_out:
+            self.failed |= left_out
             self.store.go_back()
-        return not shrunk
+        return not left_out
+
+    def _held(self, told: Mapping[str, Any]) -> dict[str, PortalError]:
+        """Streams whose columns changed and whose policy is to wait for a person's word.
+
+        dlt never takes a column away, and gives a value of another type a column of its own: what changed was added.
+        """
+        found: dict[str, PortalError] = {}
+        for request in self.request.streams:
+            if request.name not in told:
+                continue
+            stream = told[request.name]
+            before = self.store.known_columns.get(stream.get("root", ""), {})
+            self.changes[request.name] = compare(before, stream["columns"])
+            pending = [change for change in self.changes[request.name] if change.key not in request.agreed_changes]
+            if request.holds_changes and pending:
+                self.changes[request.name] = [replace(change, is_held=True) for change in pending]
+                found[request.name] = named(held(pending), request.name)
+        return found
+
+    def _count(self, connection: Any, told: Mapping[str, Any]) -> None:
+        there = self.store.tables(connection)
+        for stream in told.values():
+            if (table := stream.get("root")) in there:
+                stream["table_rows"] = self.store.count(connection, table)
 
     def _shrunk(self, connection: Any, told: Mapping[str, Any]) -> dict[str, PortalError]:
         """Replaced tables that would lose most of their rows, unless a person has accepted that."""
@@ -189,8 +217,10 @@ class _Sync:
                     rows=stream.get("rows", 0),
                     seconds=seconds,
                     cursor=stream.get("cursor"),
-                    columns={name: kind for name, kind in stream.get("columns", {}).items() if kind},
+                    columns=stream.get("columns", {}),
                     error=self.failed.get(request.name),
+                    changes=self.changes.get(request.name, []),
+                    table_rows=stream.get("table_rows"),
                 )
             )
             self.progress(request.name, stream.get("rows", 0))

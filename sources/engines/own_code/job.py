@@ -234,7 +234,8 @@ def _told(pipeline: Any, counts: Mapping[str, int], wanted: list[str]) -> dict[s
             stream["tables"][table["name"]] = rows
             # A resource may fill several tables; the one of its own name speaks for it.
             if root is table and (not stream["columns"] or table["name"] == own_name(root["resource"])):
-                stream["columns"] = {name: column.get("data_type") for name, column in table["columns"].items()}
+                columns = table["columns"].items()
+                stream["columns"] = {name: kind for name, column in columns if (kind := column.get("data_type"))}
                 stream["root"] = table["name"]
                 stream["disposition"] = table.get("write_disposition", "append")
                 stream["cursor"] = _cursor(state.get(root["resource"], {}))

@@ -22,6 +22,7 @@ class OwnCodeStore(DltStore):
     base: str | None = None  # the version of the state that the child starts from
     has_base = False  # whether that state holds anything, a cursor for example
     known: dict[str, str]  # table → resource, of the tables that were loaded before
+    known_columns: dict[str, dict[str, str]]  # table → column → type, of the same
 
     @property
     def kept(self) -> Any:
@@ -44,11 +45,12 @@ class OwnCodeStore(DltStore):
     def _keep(self) -> None:
         state = self._pipeline.state
         self.base, self.has_base = state.get("_version_hash"), bool(state.get("sources"))
-        self.known = {
-            table["name"]: table["resource"]
-            for schema in map(self._pipeline.schemas.__getitem__, self._pipeline.schemas)
-            for table in schema.data_tables(seen_data_only=True)
-            if "resource" in table
+        schemas = map(self._pipeline.schemas.__getitem__, self._pipeline.schemas)
+        tables = [table for schema in schemas for table in schema.data_tables(seen_data_only=True)]
+        self.known = {table["name"]: table["resource"] for table in tables if "resource" in table}
+        self.known_columns = {
+            table["name"]: {name: kind for name, c in table["columns"].items() if (kind := c.get("data_type"))}
+            for table in tables
         }
         self._copy()
 

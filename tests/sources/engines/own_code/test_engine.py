@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 
 import duckdb
 import pytest
@@ -273,3 +274,23 @@ def test_what_the_code_offers_is_found_by_running_it(drop):
     assert OwnCodeEngine().check("shop", {}) == (
         "shop.py runs: red sent 1 row, blue sent 1 row on a first look. Nothing was loaded."
     )
+
+
+def test_a_new_column_is_told_and_held_where_that_is_the_policy(drop, request_for, query):
+    request = request_for("shop", "rows")
+    held = replace(request, streams=(replace(request.streams[0], holds_changes=True),))
+    drop("shop", "@dlt.resource\ndef rows(): yield {'a': 1}")
+    first = OwnCodeEngine().sync(held, lambda stream, rows: None)
+    drop("shop", "@dlt.resource\ndef rows(): yield {'a': 2, 'b': 'new'}")
+
+    with pytest.raises(TerminalSyncError) as failure:
+        OwnCodeEngine().sync(held, lambda stream, rows: None)
+
+    assert (first.streams[0].changes, first.streams[0].table_rows) == ([], 1)
+    assert failure.value.kind == "held"
+    assert [(change.words, change.is_held) for change in failure.value.outcome.streams[0].changes] == [
+        ("column “b” was added", True)
+    ]
+    assert query("select a from raw_shop.rows") == [(1,)]
+    free = OwnCodeEngine().sync(request, lambda stream, rows: None).streams[0]
+    assert ([change.words for change in free.changes], free.table_rows) == (["column “b” was added"], 2)
