@@ -11,7 +11,7 @@ import pytest
 
 from sandbox.finance import Cell, Sheet
 from sources.connectors import get_connector, sheets_api
-from sources.connectors.base import StreamRequest, SyncMode
+from sources.connectors.base import Again, StreamRequest, SyncMode
 from sources.engines.base import SyncOutcome, SyncRequest, TerminalSyncError, TransientSyncError
 from sources.engines.dlt_engine import DltEngine
 
@@ -149,3 +149,14 @@ def test_a_bad_hour_leaves_the_table_as_it_was(sandbox, pull, show, query, pause
     with pytest.raises(TransientSyncError, match="rate limit"):
         pull("plan")
     assert query("select amount from raw_sheet.plan order by _row") == [(10.0,), (20.0,)]
+
+
+def test_a_reset_lets_types_and_names_be_decided_anew(pull, show, query):
+    show([["month", "amount"], [MARCH, 10], [APRIL, 20]])
+    pull("plan")
+    show([["month", "amount"], [MARCH, "low"], [APRIL, "high"]])
+    pull("plan")
+    assert query("select amount from raw_sheet.plan order by _row") == [(None,), (None,)]
+    outcome = pull("plan", again=Again("reset-1"))
+    assert query("select amount from raw_sheet.plan order by _row") == [("low",), ("high",)]
+    assert outcome.streams[0].cursor["notes"] == []
