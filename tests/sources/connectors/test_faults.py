@@ -129,6 +129,8 @@ def test_what_needs_a_person_is_said_in_words_and_hands_out_nothing_wrong(system
 
 @pytest.mark.parametrize("how", ["rename", "retype", "drop"])
 def test_a_changed_schema_puts_no_wrong_value_anywhere_and_loses_none(system, how):
+    if not system.connector.streams:
+        pytest.skip("its columns are the account's own, and its own tests change them")
     whole = system.undisturbed()
     tried = 0
     for spec in system.specs:
@@ -160,6 +162,8 @@ def test_a_changed_schema_puts_no_wrong_value_anywhere_and_loses_none(system, ho
 
 
 def test_every_door_shows_something_new_when_the_clock_moves_on(system, sandbox):
+    if not system.connector.streams:
+        pytest.skip("its rows change in place, and the sandbox's own tests look at that")
     before = dict(system.undisturbed())
     sandbox.advance(days=3)
     system.now = sandbox.now
