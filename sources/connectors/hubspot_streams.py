@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from portal.failures import TerminalError
 from sources.connectors.base import Column, StreamSpec, SyncMode
 from sources.connectors.shape import EXTRA
 
@@ -204,8 +205,16 @@ _TYPES = {
 def asked_for(kind: str, definitions: Iterable[Mapping[str, Any]]) -> list[str]:
     """The properties to read: those with a column, and all that people see or made themselves.
 
-    What HubSpot hides is for its own use; what it calls sensitive needs scopes of its own.
+    What HubSpot hides is for its own use; what it calls sensitive needs scopes of its own. Raises `TerminalError` when a
+    definition has no name: values would be left out in silence.
     """
+    definitions = list(definitions)
+    if not all(isinstance(each.get("name"), str) for each in definitions):
+        raise TerminalError(
+            f"HubSpot describes its properties of {kind} in a way that we do not know. Nothing was read.",
+            f"GET crm/v3/properties/{kind}: a definition without a name",
+            kind="shape",
+        )
     shown = {
         each["name"]
         for each in definitions

@@ -19,6 +19,8 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     with Sandbox.start(
         tmp_path_factory.mktemp("sandbox"), seed=7, scale=0.1, freeze=True, postgres=False, now=MONDAY
     ) as sandbox:
+        # nobody really waits here (see `pauses`); tests of the limits set them
+        sandbox.hubspot.burst.calls = sandbox.hubspot.searches.calls = None
         yield sandbox
 
 

@@ -389,6 +389,11 @@ def test_hidden_and_sensitive_properties_are_not_asked_for():
     assert {"email", "hs_merged_object_ids", "hubspot_owner_id"} <= set(names)
 
 
+def test_properties_without_names_are_refused_rather_than_left_out():
+    with pytest.raises(TerminalError, match="in a way that we do not know"):
+        asked_for("contacts", [{"name": "shoe_size"}, {"name_v2": "hat_size"}])
+
+
 def test_more_properties_than_an_address_can_hold_are_asked_for_in_a_body(given, door, monkeypatch):
     plain = read(given, "deals", None, "deal_stage_history")[0]
     monkeypatch.setattr(hubspot_objects, "LONGEST_QUERY", 10)
