@@ -94,6 +94,8 @@ class StreamSpec:
     owner_key: tuple[str, ...] = ()
     # What a person may choose instead of `primary_key`.
     other_keys: tuple[tuple[str, ...], ...] = ()
+    # Changes come from the system's log (`sources.connectors.log`), and no column needs to tell them.
+    is_followed: bool = False
 
 
 @dataclass(frozen=True)

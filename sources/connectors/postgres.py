@@ -7,44 +7,26 @@ window is read again and merged by primary key.
 
 The cursor: {"value": the highest seen, "edge": where the window begins, "window": count and checksum of its rows}.
 
-Rows that were deleted are not noticed by a cursor; a full refresh notices them.
+Rows that were deleted are not noticed by a cursor; a full refresh notices them, and so does the database's log, which
+`postgres_log` follows when the settings ask for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote, urlencode
 
 from portal.failures import TerminalError
 from portal.redact import secrets_hidden
+from sources.connectors import postgres_log
 from sources.connectors.base import Column, FieldKind, FormField, Page, StreamRequest, StreamSpec, SyncMode
-from sources.connectors.postgres_errors import explain
+from sources.connectors.log import LogPosition, News
+from sources.connectors.postgres_session import STATEMENT_MINUTES, Session, Table, connected
 from sources.connectors.postgres_types import TableColumn, literal, quoted
 
-CONNECT_TIMEOUT = 10  # seconds
 LATE_MINUTES = 5
 LATE_IDS = 1000
-STATEMENT_MINUTES = 60
-MINUTE = 60_000  # in the milliseconds that PostgreSQL counts in
-
-CATALOGUE = """
-select n.nspname as schema, c.relname as relation, a.attname as name, a.attnotnull as is_required,
-       coalesce(base.typname, t.typname) as type, coalesce(base.typcategory, t.typcategory)::text as category,
-       case when base.oid is null then a.atttypmod else t.typtypmod end as modifier,
-       array_position(i.indkey::int2[], a.attnum) as key_position
-from pg_catalog.pg_class c
-join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
-join pg_catalog.pg_type t on t.oid = a.atttypid
-left join pg_catalog.pg_type base on t.typtype = 'd' and base.oid = t.typbasetype
-left join pg_catalog.pg_index i on i.indrelid = c.oid and i.indisprimary
-where c.relkind in ('r', 'p', 'v', 'm', 'f') and not c.relispartition
-  and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast') and n.nspname not like 'pg\\_temp%'
-"""
 
 # Cursor columns that people mean, best first.
 _UPDATED = ("updated_at", "modified_at", "last_modified", "updated", "changed_at", "update_time", "updated_on")
@@ -55,6 +37,13 @@ ENCRYPTION = (
     ("require", "always, without checking the certificate"),
     ("verify-full", "always, and check the certificate"),
     ("disable", "never"),
+)
+
+
+BY_COLUMN, BY_LOG = "cursor", "cdc"
+CHANGES = (
+    (BY_COLUMN, "by a column of each table"),
+    (BY_LOG, "from the database's log (change data capture)"),
 )
 
 
@@ -73,6 +62,40 @@ class PostgresConnector:
         FormField("database", "Database", "The database's name on that server.", placeholder="app_production"),
         FormField("user", "User", "A user that may only read.", placeholder="portal_reader"),
         FormField("password", "Password", "Stored encrypted and never shown again.", FieldKind.SECRET),
+        FormField(
+            "changes",
+            "Changes",
+            "How new and changed rows are found. By a column: looks for rows whose “updated at” is newer; deleted rows "
+            "are not noticed. From the database's log: every insert, change and delete, within minutes and with little "
+            "work for the server; whoever runs it must allow that once (the connection test says what to run). The "
+            "database then keeps its log until it was read here; going back to “by a column” ends that.",
+            FieldKind.CHOICE,
+            default=BY_COLUMN,
+            choices=CHANGES,
+        ),
+        FormField(
+            "deletes",
+            "Rows deleted at the source",
+            "Only with the log. Kept and marked: the row stays, with the time of its deletion in _deleted_at. Removed: "
+            "it is deleted here too.",
+            FieldKind.CHOICE,
+            default="soft",
+            choices=(("soft", "kept and marked"), ("hard", "removed")),
+        ),
+        FormField(
+            "publication",
+            "Publication",
+            "Only with the log. Empty: one is made. Or the name of one that the tables' owner has made.",
+            required=False,
+            is_advanced=True,
+        ),
+        FormField(
+            "slot",
+            "Replication slot",
+            "Only with the log. Empty: one is made and named after this source.",
+            required=False,
+            is_advanced=True,
+        ),
         FormField(
             "sslmode",
             "Encryption",
@@ -120,21 +143,26 @@ class PostgresConnector:
     reads_back = "every row dated"
 
     def check(self, settings: Mapping[str, Any]) -> str:
-        with secrets_hidden([settings.get("password") or ""]), _connected(settings) as connection:
+        with secrets_hidden([settings.get("password") or ""]), connected(settings) as connection:
             version = connection.value("select current_setting('server_version')")
-            count = len(connection.tables(settings))
-        if not count:
+            tables = connection.tables(settings)
+        if not tables:
             raise TerminalError(
                 "The user can log in, but may read no table. Whoever runs the database can allow it: "
                 "GRANT USAGE ON SCHEMA … and GRANT SELECT ON ALL TABLES IN SCHEMA … TO the user.",
                 kind="forbidden",
             )
-        tables = "one table" if count == 1 else f"{count} tables"
-        return f"Connected to PostgreSQL {version.split()[0]}. The user can read {tables}."
+        count = "one table" if len(tables) == 1 else f"{len(tables)} tables"
+        sentence = f"Connected to PostgreSQL {version.split()[0]}. The user can read {count}."
+        if self.is_followed(settings):
+            with secrets_hidden([settings.get("password") or ""]):
+                sentence += f" {postgres_log.check(settings)}"
+        return sentence
 
     def discover(self, settings: Mapping[str, Any]) -> list[StreamSpec]:
-        with secrets_hidden([settings.get("password") or ""]), _connected(settings) as connection:
-            return [_spec(table) for table in connection.tables(settings)]
+        with secrets_hidden([settings.get("password") or ""]), connected(settings) as connection:
+            specs = [_spec(table) for table in connection.tables(settings)]
+            return postgres_log.offered(connection, specs) if self.is_followed(settings) else specs
 
     def cursor_from(self, stream: StreamRequest, moment: datetime, since: Any) -> Any:
         # A window whose checksum cannot match is read again from its edge. A number says nothing about days.
@@ -148,166 +176,41 @@ class PostgresConnector:
         return {**since, "edge": min(edge, since["edge"]), "window": ""}
 
     def read(self, settings: Mapping[str, Any], stream: StreamRequest, since: Any) -> Iterator[Page]:
-        with secrets_hidden([settings.get("password") or ""]), _connected(settings, stream.name) as connection:
+        with secrets_hidden([settings.get("password") or ""]), connected(settings, stream.name) as connection:
             table = connection.table(stream.name)
             if stream.sync_mode is SyncMode.FULL_REFRESH:
                 yield from connection.rows(table)
             else:
                 yield from _changes(connection, table, _cursor_column(table, stream), settings, since)
 
+    # --- the log (`sources.connectors.log.FollowsLog`) -------------------------------------------------------------
+    def is_followed(self, settings: Mapping[str, Any]) -> bool:
+        return settings.get("changes") == BY_LOG
 
-@dataclass(frozen=True)
-class Table:
-    schema: str
-    relation: str
-    columns: tuple[TableColumn, ...]
+    def keeps_deleted(self, settings: Mapping[str, Any]) -> bool:
+        return postgres_log.keeps_deleted(settings)
 
-    @property
-    def stream(self) -> str:
-        return self.relation if self.schema == "public" else f"{self.schema}.{self.relation}"
+    def follow(
+        self, settings: Mapping[str, Any], source: str, streams: Sequence[tuple[StreamRequest, Any]]
+    ) -> Iterator[News]:
+        with secrets_hidden([settings.get("password") or ""]):
+            yield from postgres_log.follow(settings, source, streams)
 
-    @property
-    def sql(self) -> str:
-        return f"{quoted(self.schema)}.{quoted(self.relation)} AS t"
+    def committed(self, settings: Mapping[str, Any], source: str, cursors: Sequence[Any]) -> LogPosition:
+        with secrets_hidden([settings.get("password") or ""]):
+            return postgres_log.committed(settings, source, cursors)
 
+    def position(self, settings: Mapping[str, Any], source: str) -> LogPosition:
+        with secrets_hidden([settings.get("password") or ""]):
+            return postgres_log.position(settings, source)
 
-class _Connection:
-    """One read-only transaction: every query in it sees the same moment."""
-
-    def __init__(self, cursor: Any) -> None:
-        self.cursor = cursor
-
-    def fetch(self, sql: str) -> list[tuple[Any, ...]]:
-        self.cursor.execute(sql)
-        return self.cursor.fetchall()
-
-    def value(self, sql: str) -> Any:
-        rows = self.fetch(sql)
-        return rows[0][0] if rows else None
-
-    def tables(self, settings: Mapping[str, Any]) -> list[Table]:
-        """What the user may read, in the schemas that were chosen."""
-        schemas = [str(name).strip() for name in settings.get("schemas") or () if str(name).strip()]
-        only = f" and n.nspname in ({', '.join(map(literal, schemas))})" if schemas else ""
-        return self._catalogue(
-            f"and has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select'){only}"
-        )
-
-    def table(self, stream: str) -> Table:
-        schema, dot, relation = stream.rpartition(".")
-        named = [(schema, relation)] if dot else []
-        named.append(("public", stream))  # a table in public may have a dot in its name
-        where = " or ".join(f"(n.nspname = {literal(s)} and c.relname = {literal(r)})" for s, r in named)
-        found = self._catalogue(f"and ({where})")
-        if not found:
-            raise TerminalError(
-                f"The database has no table “{stream}” any more, or the user may not know of it.", kind="missing"
-            )
-        return found[0]
-
-    def _catalogue(self, condition: str) -> list[Table]:
-        found: dict[tuple[str, str], list[TableColumn]] = {}
-        for schema, relation, *column in self.fetch(f"{CATALOGUE} {condition} order by 1, 2, a.attnum"):
-            name, is_required, kind, category, modifier, key_position = column
-            found.setdefault((schema, relation), []).append(
-                TableColumn(name, kind, category, modifier, is_required, key_position)
-            )
-        return [Table(schema, relation, tuple(columns)) for (schema, relation), columns in found.items()]
-
-    def rows(self, table: Table, where: str = "") -> Iterator[Page]:
-        """All rows as Arrow batches of about 16 MB; at least one page, so that an empty table is a table too."""
-        columns = ", ".join(column.select() for column in table.columns)
-        self.cursor.execute(f"select {columns} from {table.sql} {where}")
-        reader = self.cursor.fetch_record_batch()
-        to_warehouse = _Casts(table)
-        is_empty = True
-        for batch in reader:
-            if batch.num_rows:
-                is_empty = False
-                yield Page(to_warehouse(batch))
-        if is_empty:
-            yield Page(to_warehouse(reader.schema.empty_table()))
-
-
-class _Casts:
-    """Gives batches their final types: text back to decimals, and JSON marked as JSON."""
-
-    def __init__(self, table: Table) -> None:
-        import pyarrow as pa
-
-        self.kinds: list[tuple[Any, Any]] = []
-        for column in table.columns:
-            kind = column.warehouse_type
-            arrow = {
-                "bigint": pa.int64(),
-                "double": pa.float64(),
-                "bool": pa.bool_(),
-                "date": pa.date32(),
-                "timestamp": pa.timestamp("us", "UTC"),
-            }.get(kind, pa.string())
-            if kind == "decimal" and column.numeric:
-                arrow = pa.decimal128(*column.numeric)
-            metadata = {"type": "json"} if kind == "json" else None
-            self.kinds.append((pa.field(column.name, arrow, metadata=metadata), arrow))
-        self.schema = pa.schema([field for field, _ in self.kinds])
-
-    def __call__(self, batch: Any) -> Any:
-        import pyarrow as pa
-
-        arrays = [
-            column if column.type == arrow else column.cast(arrow)
-            for column, (_, arrow) in zip(batch.columns, self.kinds, strict=True)
-        ]
-        make = pa.RecordBatch if isinstance(batch, pa.RecordBatch) else pa.Table
-        return make.from_arrays(arrays, schema=self.schema)
-
-
-@contextmanager
-def _connected(settings: Mapping[str, Any], stream: str = "") -> Iterator[_Connection]:
-    import adbc_driver_manager
-    import adbc_driver_postgresql.dbapi as postgresql
-
-    for name in ("host", "database", "user"):
-        if not settings.get(name):
-            raise TerminalError(f"The {name} is missing in the settings of this source.", kind="settings")
-    try:
-        connection = postgresql.connect(_address(settings))
-    except adbc_driver_manager.Error as error:
-        raise explain(error) from error
-    try:
-        with connection.cursor() as cursor:
-            minutes = int(settings.get("statement_minutes") or STATEMENT_MINUTES)
-            cursor.execute("set transaction isolation level repeatable read read only")
-            # Set here and not in the address: connection poolers refuse start-up options.
-            cursor.execute(f"set local statement_timeout = {minutes * MINUTE}")
-            cursor.execute("set local timezone = 'UTC'")
-            cursor.execute("set local datestyle = 'ISO, YMD'")
-            cursor.execute("set local intervalstyle = 'postgres'")
-            yield _Connection(cursor)
-    except (adbc_driver_manager.Error, OSError) as error:  # OSError: what goes wrong while a batch is on its way
-        raise explain(error, stream) from error
-    finally:
-        connection.close()
-
-
-def _address(settings: Mapping[str, Any]) -> str:
-    wanted = {
-        "host": settings["host"],
-        "port": settings.get("port") or 5432,
-        "dbname": settings["database"],
-        "user": settings["user"],
-        "password": settings.get("password") or "",
-        "sslmode": settings.get("sslmode") or "prefer",
-        "connect_timeout": CONNECT_TIMEOUT,
-        "application_name": "data-portal",
-        "keepalives_idle": 30,
-    }
-    # libpq decodes %20 but not "+".
-    return "postgresql:///?" + urlencode(wanted, quote_via=quote, safe="")
+    def let_go(self, settings: Mapping[str, Any], source: str) -> str:
+        with secrets_hidden([settings.get("password") or ""]):
+            return postgres_log.let_go(settings, source)
 
 
 def _changes(
-    connection: _Connection, table: Table, cursor: TableColumn, settings: Mapping[str, Any], since: Any
+    connection: Session, table: Table, cursor: TableColumn, settings: Mapping[str, Any], since: Any
 ) -> Iterator[Page]:
     name = f"t.{quoted(cursor.name)}"
     is_moment = cursor.type not in {"int2", "int4", "int8"}

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from portal.failures import PortalError, TerminalError, TransientError
 from sources.connectors.base import StreamRequest, StreamSpec
+from sources.connectors.log import LogPosition
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class SyncRequest:
     streams: tuple[StreamRequest, ...]
     dataset: str  # "raw_stripe"
     work_dir: Path  # this source's own, kept between syncs (pending packages, state)
+    is_whole: bool = True  # all streams that are switched on are asked for
 
 
 # The `kind` of a failure that is none: a stream whose columns changed waits for a person's word.
@@ -87,6 +89,7 @@ class SyncOutcome:
 
     streams: list[StreamOutcome] = field(default_factory=list)
     has_new_data: bool = False
+    log: LogPosition | None = None  # of a source whose log is followed
 
     @property
     def rows(self) -> dict[str, int]:

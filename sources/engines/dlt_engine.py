@@ -81,6 +81,7 @@ class _Sync:
     def __init__(self, request: SyncRequest, connector: Connector, progress: Progress) -> None:
         from portal.warehouse.duckdb import DuckDBWarehouse
         from sources.engines.dlt_store import DltStore
+        from sources.engines.following import Following
         from sources.engines.spool import Throttle, fresh_folder
 
         warehouse = get_warehouse()
@@ -88,7 +89,8 @@ class _Sync:
             raise TerminalError(
                 f"The dlt engine cannot write to a “{warehouse.scheme}” warehouse yet.", kind="warehouse"
             )
-        self.request = request
+        self.following = Following(connector, request)
+        self.request = replace(request, streams=self.following.streams())
         self.connector = connector
         self.progress = Throttle(progress)
         self.store = DltStore(request.source, request.dataset, request.work_dir, warehouse)
@@ -104,9 +106,10 @@ class _Sync:
                 readings = self._readings(specs)
                 self._read(readings)
                 with self.store.warehouse.writer(), self.store.connected() as connection:
-                    if self._stands_on_what_is_there(connection, readings):
-                        has_new_data = self._load(connection, readings)
-                        return self._outcome(readings, has_new_data)
+                    stands = self._stands_on_what_is_there(connection, readings)
+                    has_new_data = stands and self._load(connection, readings)
+                if stands:
+                    return self._outcome(readings, has_new_data)
             raise TransientError("The warehouse changed while the source was read.", kind="warehouse_changed")
         finally:
             self._fresh(self.spool_dir)
@@ -143,6 +146,9 @@ class _Sync:
             request = replace(stream, remembered=kept.get("cursor"))
             reading = Reading(request, spec, table, since=since, kept=since, key=tuple(key))
             reading.begin_again(self.connector, kept.get("again", ""))
+            readings[stream.name] = reading
+            if self.following.spool(reading, folder, self.store.normalize):
+                continue
             reading.spool = Spool(folder, table, key, self.store.normalize, spec.columns)
             if spec.owner_key and stream.sync_mode is SyncMode.INCREMENTAL:
                 reading.spool.watch_for_gone()
@@ -154,12 +160,11 @@ class _Sync:
                         kind="primary_key",
                     )
                 )
-            readings[stream.name] = reading
         return readings
 
     def _read(self, readings: Mapping[str, Reading]) -> None:
         stopped: PortalError | None = None
-        done: set[str] = set()
+        done = self.following.read(readings, self.progress)
         for name in sorted(readings, key=lambda name: bool(readings[name].spec.comes_with)):
             reading = readings[name]
             if name in done or reading.error:
@@ -222,7 +227,8 @@ class _Sync:
     def _refuse_if_shrunk(self, connection: Any, reading: Reading, tables: Mapping[str, int]) -> None:
         if reading.request.accept_fewer or reading.table not in tables:
             return
-        there, read = self.store.count(connection, reading.table), reading.spool.rows
+        live = self.following.live(reading, connection, self.store)
+        there, read = self.store.count(connection, reading.table, live), reading.spool.rows
         if (there and not read) or (there > SUSPICIOUS_FROM and read < there * SUSPICIOUS_SHARE):
             reading.fail(
                 TerminalError(
@@ -237,6 +243,8 @@ class _Sync:
 
     def _load(self, connection: Any, readings: Mapping[str, Reading]) -> bool:
         """Load what is good; returns whether any table changed."""
+        from sources.engines.following import moved
+
         tables = self.store.tables(connection)
         streams = self.store.streams()
         before = json.dumps(streams, sort_keys=True)
@@ -245,6 +253,7 @@ class _Sync:
         for name, reading in readings.items():
             if reading.is_full and not reading.error:
                 self._refuse_if_shrunk(connection, reading, tables)
+            self.following.settle(reading, connection, self.store)
             self._notice_changes(reading, kept.get(name, {}))
             load = self._fitted(connection, reading, tables, self._table_load(reading, tables, kept.get(name, {})))
             if load is not None:
@@ -255,6 +264,7 @@ class _Sync:
             if self._may_keep_cursor(reading, tables):
                 kept[name] = self._state(reading, kept.get(name, {}), is_loaded=load is not None)
         is_stale = any(time.time() - state.get("saved_at", 0) > CURSOR_ONLY_AFTER for state in streams.values())
+        is_stale = is_stale or moved(list(readings.values()), streams)
         if loads or (is_stale and json.dumps(kept, sort_keys=True) != before):
             now = time.time()
             kept = {name: {**state, "saved_at": now} for name, state in kept.items()}
@@ -375,6 +385,7 @@ class _Sync:
                 for name, reading in readings.items()
             ],
             has_new_data=has_new_data,
+            log=self.following.confirm(readings, committed),
         )
         raise_failures([reading.error for reading in readings.values() if reading.error], outcome)
         return outcome

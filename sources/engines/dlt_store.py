@@ -55,9 +55,11 @@ LAZY_IMPORTS = (
     "sources.connectors.google_sheets",
     "sources.connectors.postgres",
     "sources.connectors.slack",
+    "sources.connectors.postgres_stream",
     "sources.connectors.stripe",
     "sources.engines.dlt_duckdb",
     "sources.engines.dlt_engine",
+    "sources.engines.following",
 )
 
 
@@ -204,8 +206,18 @@ class DltStore:
         ).fetchall()
         return dict(found)
 
-    def count(self, connection: Any, table: str) -> int:
-        return connection.execute(f"select count(*) from {quoted(self.dataset)}.{quoted(table)}").fetchone()[0]
+    def count(self, connection: Any, table: str, where: str = "") -> int:
+        only = f" where {where}" if where else ""
+        return connection.execute(f"select count(*) from {quoted(self.dataset)}.{quoted(table)}{only}").fetchone()[0]
+
+    def stored_columns(self, connection: Any, table: str) -> list[str]:
+        """The columns that a table has in the warehouse; [] when there is none."""
+        found = connection.execute(
+            "select column_name from duckdb_columns()"
+            " where schema_name = ? and table_name = ? and database_name = current_database()",
+            [self.dataset, table],
+        ).fetchall()
+        return [name for (name,) in found]
 
     def columns(self, table: str) -> dict[str, str]:
         """Column name → type of a table, as last loaded; {} when there is none."""

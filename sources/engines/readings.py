@@ -31,6 +31,7 @@ class Reading:
     table_rows: int | None = None
     error: PortalError | None = None
     key: tuple[str, ...] = field(default=())
+    is_followed: bool = False  # its changes come from the source's log
     # The cursor to keep when the connector tells none. Not `since`, which may reach back further (a backfill).
     kept: Any = None
     # Carries out the wish to read it again: counts only as a whole, since half of it would look like all of it.

@@ -137,7 +137,7 @@ class Spool:
 
     def _column(self, field: pa.Field) -> WarehouseColumn:
         name = self.normalize(field.name)
-        return WarehouseColumn(name, _data_type(field), field.type, name in self.key)
+        return WarehouseColumn(name, data_type_of(field), field.type, name in self.key)
 
     def _checked(self, columns: list[WarehouseColumn]) -> list[WarehouseColumn]:
         names = [column.name for column in columns]
@@ -222,7 +222,7 @@ class Spool:
             self._writer = None
 
 
-def _data_type(field: pa.Field) -> str:
+def data_type_of(field: pa.Field) -> str:
     if (field.metadata or {}).get(b"type") == b"json":
         return "json"
     kind = field.type

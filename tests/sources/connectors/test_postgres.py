@@ -254,7 +254,7 @@ def test_what_cannot_be_read_is_said_in_words(postgres, database):
 
 
 def test_a_query_that_takes_too_long_is_called_off(postgres, database, monkeypatch):
-    from sources.connectors import postgres as module
+    from sources.connectors import postgres_session as module
 
     database.execute("create view slow as select 1 as id, pg_sleep(5)::text as nap")
     monkeypatch.setattr(module, "MINUTE", 100)
