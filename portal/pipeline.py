@@ -28,11 +28,12 @@ from portal.failures import PortalError, as_portal_error
 from portal.models import Publication
 from portal.runs import RunStatus, Trigger, heartbeat
 from portal.warehouse import get_warehouse
-from quality import column_watch, incidents, scans
+from quality import column_watch, incidents, logs, scans
 from quality.models import Incident, Scan
+from sources import logs as source_logs
 from sources import probes, rereads, syncs
 from sources.engines.base import HELD
-from sources.models import Probe, SyncRun
+from sources.models import LogTask, Probe, SyncRun
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,8 @@ def sync(pk: int) -> list[Step]:
 
 def _after_good_sync(run: SyncRun) -> list[Step]:
     sentence = f"{run.source.name} was synced again without trouble."
-    return [MAIL] if incidents.resolve(_sync_fingerprint(run), sentence) else []
+    is_told = logs.after_sync(run.source)
+    return [MAIL] if incidents.resolve(_sync_fingerprint(run), sentence) or is_told else []
 
 
 def _after_failed_sync(run: SyncRun) -> list[Step]:
@@ -79,6 +81,7 @@ def _after_failed_sync(run: SyncRun) -> list[Step]:
         incidents.resolve(_sync_fingerprint(run), f"{run.source.name} can be read again; some of it is held.")
         return [MAIL]
     report_failed_sync(run)
+    logs.after_sync(run.source)
     return [MAIL]
 
 
@@ -110,6 +113,19 @@ def _downstream_of(dataset: str) -> list[str]:
     """In words, which marts are computed from this raw dataset."""
     marts = builds.marts_fed_by(dataset)
     return [f"Built from it: {', '.join(marts)}."] if marts else []
+
+
+def log_task(pk: int) -> list[Step]:
+    if not LogTask.objects.claim(pk):
+        return []
+    task = LogTask.objects.get(pk=pk)
+    error = source_logs.perform(task)
+    task.refresh_from_db()
+    if logs.after_task(task, error):
+        return [MAIL]
+    if task.status == RunStatus.QUEUED and task.not_before is not None:
+        return [Step("run_log_task", task.pk, task.not_before - timezone.now())]
+    return []
 
 
 def probe(pk: int) -> list[Step]:

@@ -168,6 +168,11 @@ RETRY_DELAYS = [
 ]
 SWEEP_EVERY = timedelta(seconds=env.float("SWEEP_SECONDS", default=60))
 # A schedule this late was missed by the scheduler; the sweep starts it.
+# A source's database keeps its log until it is read here. More than this, or no progress for so long, is an incident.
+LOG_KEPT_BYTES = env.int("LOG_KEPT_MB", default=5_000) * 1_000_000
+LOG_STUCK_AFTER = timedelta(hours=env.float("LOG_STUCK_HOURS", default=6))
+LOG_STUCK_BYTES = env.int("LOG_STUCK_MB", default=200) * 1_000_000
+
 SCHEDULE_GRACE = timedelta(seconds=env.float("SCHEDULE_GRACE_SECONDS", default=90))
 
 # --- celery ----------------------------------------------------------------------------------------------------------
@@ -186,6 +191,7 @@ CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {
     "portal.tasks.run_sync": {"queue": "extract"},
     "portal.tasks.run_probe": {"queue": "default"},
+    "portal.tasks.run_log_task": {"queue": "default"},
     "portal.tasks.run_build": {"queue": "warehouse"},
     "portal.tasks.run_scan": {"queue": "warehouse"},
     "portal.tasks.run_publication": {"queue": "warehouse"},

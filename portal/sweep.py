@@ -6,6 +6,7 @@ missed schedules    the scheduler did not fire: start the sync, once
 waiting wishes      a stream shall be read again, and its source was busy then: start the sync
 changed columns     an incident is open as long as a person has to decide
 broken promises     data that got too old opens an incident
+followed logs       one that a database has to keep for too long opens an incident
 held publications   look again when a check was edited since
 mail                what is due is sent
 """
@@ -23,10 +24,11 @@ from portal import pipeline
 from portal.failures import TransientError
 from portal.models import Beacon, Publication
 from portal.pipeline import MAIL, Step
-from quality import column_watch, freshness, incidents
+from quality import column_watch, freshness, incidents, logs
 from quality.models import Incident, Scan
+from sources import logs as source_logs
 from sources import probes, rereads, syncs
-from sources.models import Probe, Source, SyncRun
+from sources.models import LogTask, Probe, Source, SyncRun
 
 # A message that was sent this long ago and not acted upon may have been lost with the broker.
 RESEND_AFTER = timedelta(seconds=30)
@@ -37,6 +39,7 @@ STAGES: dict[Any, str] = {
     Scan: "run_scan",
     Publication: "run_publication",
     Probe: "run_probe",
+    LogTask: "run_log_task",
 }
 
 
@@ -55,6 +58,8 @@ def sweep(now: datetime) -> list[Step]:
     steps += [Step("run_sync", run.pk) for run in rereads.start_waiting(send=False)]
     freshness.watch_promises(now)
     column_watch.watch_columns()
+    source_logs.look(now)
+    logs.watch(now)
     incidents.resolve_retired()
     steps += pipeline.reconsider_edited()
     probes.purge(now)
@@ -83,6 +88,8 @@ def recover_lost(model: Any, now: datetime) -> list[int]:
         if isinstance(run, SyncRun):
             syncs.mark_lost(run)
             pipeline.report_failed_sync(run)
+        elif isinstance(run, LogTask):
+            logs.report_task(run, error)
         elif not isinstance(run, Probe):
             incidents.report(
                 kind=Incident.Kind.PUBLICATION,

@@ -45,6 +45,11 @@ def run_probe(pk: int) -> None:
 
 
 @shared_task
+def run_log_task(pk: int) -> None:
+    send_all(pipeline.log_task(pk))
+
+
+@shared_task
 def deliver_mail() -> None:
     notifications.deliver_due(timezone.now())
 

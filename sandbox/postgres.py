@@ -23,6 +23,8 @@ from sandbox.product import Changes
 
 logger = logging.getLogger(__name__)
 DATABASE, OWNER, READER = "product", "postgres", "portal"
+#: The tables' owner says which of them may be followed; the portal's role could not.
+PUBLICATION = "product"
 #: PostgreSQL refuses to run as root; then it runs as this user, which is made when it is missing.
 SYSTEM_USER = "pgserver"
 START_SECONDS, STOP_SECONDS = 60, 30
@@ -30,8 +32,8 @@ _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
     "wal_level": "logical",
-    "max_wal_senders": "5",
-    "max_replication_slots": "5",
+    "max_wal_senders": "10",
+    "max_replication_slots": "10",
     "max_connections": "40",
     "shared_buffers": "24MB",
     "io_method": "sync",
@@ -99,7 +101,7 @@ class PostgresError(Exception):
 
 
 class ProductDatabase:
-    """One PostgreSQL in ``data_dir/postgres``. The portal's role may only read."""
+    """One PostgreSQL in ``data_dir/postgres``. The portal's role may only read, and follow the log of changes."""
 
     def __init__(self, data_dir: Path, *, port: int, owner_password: str, reader_password: str) -> None:
         # PostgreSQL changes into its directory, so a relative path would not be found again
@@ -254,17 +256,25 @@ class ProductDatabase:
             "database": DATABASE,
             "user": READER,
             "password": self._reader_password,
+            "publication": PUBLICATION,
         }
 
     def _create(self) -> None:
         with self.connect("postgres") as connection:
             connection.autocommit = True
             connection.execute(
-                sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(READER), self._reader_password)
+                sql.SQL("CREATE ROLE {} LOGIN REPLICATION PASSWORD {}").format(
+                    sql.Identifier(READER), self._reader_password
+                )
             )
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
         with self.connect() as connection:
             connection.execute(_TABLES)
+            connection.execute(
+                sql.SQL("CREATE PUBLICATION {} FOR ALL TABLES WITH (publish_via_partition_root = true)").format(
+                    sql.Identifier(PUBLICATION)
+                )
+            )
             connection.execute(
                 sql.SQL(
                     "REVOKE ALL ON DATABASE {database} FROM PUBLIC;"

@@ -11,7 +11,7 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import display
 
 from portal.runs import RunStatus
-from sources.models import Attempt, Probe, StreamSync, SyncRun
+from sources.models import Attempt, LogTask, Probe, StreamSync, SyncRun
 
 STATUS_COLOURS: dict[str, str | None] = {
     RunStatus.QUEUED: "info",
@@ -100,6 +100,31 @@ class StreamSyncAdmin(ReadOnly, ModelAdmin):
     @display(description="source", ordering="stream__source__name")
     def source(self, sync: StreamSync) -> str:
         return sync.stream.source.name
+
+
+@admin.register(LogTask)
+class LogTaskAdmin(ReadOnly, ModelAdmin):
+    """Work at the databases' logs outside of syncs: looks of the last week, and slots that were dropped."""
+
+    list_display = ("number", "name", "kind", "status_label", "queued_at", "answer")
+    list_display_links = ("number",)
+    list_filter = ("status", "kind")
+    fields = ("name", "kind", "slot", "status_label", "queued_at", "finished_at", "claims", "answer", "failure_detail")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[LogTask]:
+        return super().get_queryset(request).defer("secrets", "config")
+
+    @display(description="task", ordering="pk")
+    def number(self, task: LogTask) -> str:
+        return f"Task {task.pk}"
+
+    @display(description="status", ordering="status", label=STATUS_COLOURS)
+    def status_label(self, task: LogTask) -> tuple[str, str]:
+        return task.status, task.get_status_display()
+
+    @display(description="answer")
+    def answer(self, task: LogTask) -> str:
+        return task.sentence or task.failure_sentence or "No answer yet"
 
 
 @admin.register(Probe)

@@ -23,7 +23,7 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import display
 
 from portal.runs import Trigger
-from sources import audit, offers, probes, schedules
+from sources import audit, logs, offers, probes, schedules
 from sources.admin_probes import ProbeViews, rows_of_new
 from sources.admin_runs import STATUS_COLOURS
 from sources.admin_streams import StreamViews
@@ -32,7 +32,7 @@ from sources.connectors.base import Connector, StreamSpec
 from sources.forms import SourceForm, setting_names, source_form
 from sources.forms_schedule import ScheduleFields, SchedulePreviewForm, preview
 from sources.forms_streams import StreamForm, StreamFormSet
-from sources.models import Source, Stream
+from sources.models import LogWatch, Source, Stream
 from sources.syncs import request_sync
 
 ABOUT = ["name", "slug", "owner", "is_enabled"]
@@ -282,6 +282,12 @@ class SourceAdmin(ProbeViews, StreamViews, SimpleHistoryAdmin, ModelAdmin):
         self._warn(request, form.instance)
 
     def _warn(self, request: HttpRequest, source: Source) -> None:
+        if not logs.is_followed(source.connector, source.config) and logs.let_go(source) is not None:
+            messages.warning(
+                request,
+                "Its log is not followed any more: a worker drops the replication slot at the database now. Tables are "
+                "read whole once when they are read by a column.",
+            )
         read = list(source.streams.enabled())
         if not read:
             messages.warning(
@@ -340,6 +346,16 @@ class SourceAdmin(ProbeViews, StreamViews, SimpleHistoryAdmin, ModelAdmin):
                     source.dataset,
                 )
             )
+            if (watch := LogWatch.objects.filter(source=source).first()) is not None:
+                sentences.append(
+                    format_html(
+                        "At its database a worker drops the replication slot {} and, when the portal made it, the "
+                        "publication {}, so that the log is kept for nobody any more. When that fails it is tried again, "
+                        "and an incident says what to run there.",
+                        watch.slot,
+                        watch.publication,
+                    )
+                )
         return sentences, counts, set(), busy
 
     # --- history ----------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from sources import audit, offers, probes, schedules
+from sources import audit, logs, offers, probes, schedules
 from sources.connections_dialect import translate
 from sources.connections_file import BadFile, Connection, Problem, StreamEntry
 from sources.connectors import find_connector
@@ -160,7 +160,10 @@ class _Import:
     def _take_schedule(self) -> None:
         source, connection = self.result.source, self.connection
         if connection.schedule is None:
-            if self.result.is_new:
+            if self.result.is_new and logs.is_followed(source.connector, source.config):
+                source.schedule = logs.SCHEDULE
+                self._changed(f"read: {schedules.in_words(source.schedule, source.timezone)}")
+            elif self.result.is_new:
                 self.result.notes.append("The file gives it no schedule, so it is read only by hand.")
             return
         zone = connection.timezone or source.timezone
@@ -197,6 +200,8 @@ class _Import:
         before = (stream.is_enabled, stream.sync_mode, stream.cursor_field, list(stream.primary_key))
         if is_new or self.result.is_new:
             stream.is_enabled = True
+        if is_new and logs.is_followed(source.connector, source.config):
+            stream.freshness_minutes = logs.PROMISED_MINUTES
         if entry.sync_mode is not None:
             stream.sync_mode = self._mode(entry, spec)
         if entry.cursor_field:
@@ -246,7 +251,12 @@ class _Import:
         if not offers.fixed(self.connector) and source.streams.filter(offered={}).exists():
             probes.ask_saved(source)
             notes.append("Its tables are looked up next, to know their cursors and keys.")
-        if self.result.is_new:
+        if self.result.is_new and logs.is_followed(source.connector, source.config):
+            notes.append(
+                f"Its log is followed: read every 5 minutes, promised within {logs.PROMISED_MINUTES}. The connection test "
+                "says what its database must allow."
+            )
+        elif self.result.is_new:
             notes.append("How fresh its data must be is not promised yet: say it in the admin.")
 
     def _changed(self, sentence: str) -> None:

@@ -20,7 +20,13 @@ ALIASES: dict[str, dict[str, str]] = {
         "api_url": "base_url",
     },
     "hubspot": {"credentials.access_token": "access_token", "api_url": "base_url"},
-    "postgres": {"username": "user", "ssl_mode.mode": "sslmode", "replication_method.method": "replication_method"},
+    "postgres": {
+        "username": "user",
+        "ssl_mode.mode": "sslmode",
+        "replication_method.method": "replication_method",
+        "replication_method.replication_slot": "slot",
+        "replication_method.publication": "publication",
+    },
 }
 
 # Connector → a key that has no meaning here → why that is all right.
@@ -40,11 +46,6 @@ NEEDLESS: dict[str, dict[str, str]] = {
     },
     "postgres": {},
 }
-
-_NO_CDC = (
-    "Change data capture is not there yet. New and changed rows are found by each table's cursor instead; rows that are "
-    "deleted in the database are not noticed that way."
-)
 
 
 @dataclass
@@ -90,9 +91,9 @@ def _ssl(result: Translated, value: Value) -> None:
 
 def _replication(result: Translated, value: Value) -> None:
     method = str(value.value).lower()
-    if method == "cdc":
-        result.notes.append(_NO_CDC)
-    elif method not in ("standard", "xmin"):
+    if method in ("cdc", "standard", "xmin"):
+        result.values["changes"] = Value("cdc" if method == "cdc" else "cursor", value.line)
+    else:
         result.problems.append(
             Problem(value.line, f"“{value.value}” is no replication method. Write CDC, Standard or Xmin.")
         )

@@ -15,7 +15,7 @@ from sources.models import Stream
 
 NO_PROMISE, CUSTOM = "", "custom"
 PROMISES = {15: "15 minutes", 60: "1 hour", 180: "3 hours", 1440: "24 hours"}
-SUGGESTED_PROMISE = 1440
+SUGGESTED_PROMISE, FOLLOWED_PROMISE = 1440, 15
 MODES = {SyncMode.INCREMENTAL: "New and changed rows", SyncMode.FULL_REFRESH: "Everything, each time"}
 _LONGEST_PROMISE = 60 * 24 * 366
 
@@ -118,7 +118,14 @@ class StreamForm(forms.ModelForm):
             if (mode := SyncMode(self.instance.sync_mode)) not in modes:
                 modes.append(mode)
         self._choices("sync_mode", [(mode.value, MODES[mode]) for mode in modes])
-        self._choices("cursor_field", [(name, name or "chosen when it is first looked up") for name in cursors or [""]])
+        if self.spec and self.spec.is_followed:
+            # Nothing to choose; a column that was chosen before stays, for when somebody goes back to it.
+            kept = self.instance.cursor_field if self.instance.pk else next(iter(cursors), "")
+            self._choices("cursor_field", [(kept, "the database's log of changes")])
+        else:
+            self._choices(
+                "cursor_field", [(name, name or "chosen when it is first looked up") for name in cursors or [""]]
+            )
         self._choices("primary_key", [(json.dumps(list(key)), ", ".join(key) or "nothing unique") for key in keys])
 
     def _choices(self, name: str, choices: Sequence[tuple[str, str]]) -> None:
@@ -189,7 +196,7 @@ def initial_rows(specs: Sequence[StreamSpec], *, read: bool) -> list[dict[str, A
             "is_enabled": read,
             **(suggestion := offers.suggested(spec)),
             "primary_key": json.dumps(suggestion["primary_key"]),
-            "promise": SUGGESTED_PROMISE,
+            "promise": FOLLOWED_PROMISE if spec.is_followed else SUGGESTED_PROMISE,
         }
         for spec in specs
     ]

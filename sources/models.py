@@ -68,7 +68,11 @@ class SourceQuerySet(models.QuerySet["Source"]):
 
     def delete(self) -> tuple[int, dict[str, int]]:
         """Like `Source.delete`: the schedules they own go with them."""
+        from sources import logs
+
         with transaction.atomic():
+            for source in self:
+                logs.let_go(source)
             tasks = list(self.exclude(periodic_task=None).values_list("periodic_task", flat=True))
             result = super().delete()
             PeriodicTask.objects.filter(pk__in=tasks).delete()
@@ -128,8 +132,11 @@ class Source(models.Model):
             schedules.own_periodic_task(self)
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        from sources import logs
+
         task = self.periodic_task
         with transaction.atomic():
+            logs.let_go(self)
             result = super().delete(*args, **kwargs)
             if task is not None:
                 task.delete()
@@ -164,6 +171,7 @@ class Source(models.Model):
             streams=tuple(stream.as_request(accept_fewer=accept_fewer) for stream in streams),
             dataset=self.dataset,
             work_dir=self.work_dir,
+            is_whole=not stream_names or not self.streams.enabled().exclude(name__in=stream_names).exists(),
         )
 
 
@@ -224,6 +232,11 @@ class Stream(models.Model):
 
     def __str__(self) -> str:
         return self.label or self.name
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether its changes come from the source's log."""
+        return self.sync_mode == self.SyncMode.INCREMENTAL and bool(self.offered.get("is_followed"))
 
     @property
     def freshness(self) -> timedelta | None:
@@ -351,3 +364,59 @@ class Probe(Run):
 
     def __str__(self) -> str:
         return f"Test {self.pk} of {self.connector}"
+
+
+class LogWatch(models.Model):
+    """How far a source's database keeps its log for us, as a worker last saw it. One row a source that is followed."""
+
+    source = models.OneToOneField(Source, on_delete=models.CASCADE, related_name="log_watch")
+    slot = models.CharField(max_length=63)
+    publication = models.CharField(max_length=63)
+    confirmed = models.CharField(max_length=20, blank=True)
+    # Not read yet; and kept on the database's disk for us. None: unknown.
+    lag_bytes = models.BigIntegerField(null=True)
+    kept_bytes = models.BigIntegerField(null=True)
+    is_lost = models.BooleanField(default=False)
+    # Everything committed at the source before this moment is in the warehouse.
+    read_up_to = models.DateTimeField(null=True)
+    measured_at = models.DateTimeField()
+    # Why the last look failed; the numbers are then those of the look before.
+    problem = models.TextField(blank=True)
+    # What people should know of the last sync, in sentences.
+    told = models.JSONField(default=list)
+    has_lost_changes = models.BooleanField(default=False)
+
+    def __str__(self) -> str:
+        return f"Log of {self.source}"
+
+    @property
+    def behind(self) -> timedelta | None:
+        """How long ago everything was read, as of the last look; None: unknown."""
+        return None if self.read_up_to is None else max(self.measured_at - self.read_up_to, timedelta())
+
+
+class LogTask(Run):
+    """Work at a source's log outside a sync: look how it stands, or have the database keep nothing for us any more.
+
+    It outlives its source: the settings are its own until it is done.
+    """
+
+    class Kind(models.TextChoices):
+        MEASURE = "measure", "See how far the log is read"
+        LET_GO = "let_go", "Drop the replication slot"
+
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    source = models.ForeignKey(Source, null=True, blank=True, on_delete=models.SET_NULL, related_name="log_tasks")
+    slug = models.CharField(max_length=40)
+    name = models.CharField(max_length=80)
+    connector = models.CharField(max_length=40)
+    config = models.JSONField(default=dict)
+    secrets = EncryptedField(default=dict)
+    slot = models.CharField(max_length=63, blank=True)
+    sentence = models.TextField(blank=True)
+
+    class Meta(Run.Meta):
+        verbose_name = "task at a source's log"
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} of {self.name}"

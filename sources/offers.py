@@ -49,6 +49,7 @@ def to_plain(spec: StreamSpec) -> dict[str, Any]:
         "permission": spec.permission,
         "comes_with": spec.comes_with,
         "other_keys": [list(key) for key in spec.other_keys],
+        "is_followed": spec.is_followed,
     }
 
 
@@ -64,6 +65,7 @@ def from_plain(data: Mapping[str, Any]) -> StreamSpec:
         permission=data.get("permission", ""),
         comes_with=data.get("comes_with", ""),
         other_keys=tuple(tuple(key) for key in data.get("other_keys", ())),
+        is_followed=data.get("is_followed", False),
     )
 
 
@@ -73,8 +75,11 @@ def fixed(connector: Connector) -> list[StreamSpec]:
 
 
 def possible_modes(spec: StreamSpec) -> list[SyncMode]:
-    """Incremental needs a cursor to go by and a key to merge on; without them only a full refresh is sound."""
-    can_merge = bool(spec.cursor_fields) and bool(spec.primary_key or spec.columns)
+    """Incremental needs a cursor to go by and a key to merge on; without them only a full refresh is sound.
+
+    A stream that is followed goes by its source's log and needs no cursor.
+    """
+    can_merge = bool(spec.cursor_fields or spec.is_followed) and bool(spec.primary_key or spec.columns)
     parent_decides = bool(spec.comes_with)
     return [mode for mode in spec.sync_modes if mode is SyncMode.FULL_REFRESH or can_merge or parent_decides] or [
         SyncMode.FULL_REFRESH

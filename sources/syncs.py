@@ -20,7 +20,7 @@ from portal import dispatch
 from portal.failures import PortalError, TerminalError, TransientError, as_portal_error
 from portal.redact import secrets_hidden
 from portal.runs import Trigger, heartbeat
-from sources import schedules, schema_changes
+from sources import logs, schedules, schema_changes
 from sources.engines import get_engine
 from sources.engines.base import StreamOutcome, SyncOutcome, SyncRequest, TerminalSyncError, TransientSyncError
 from sources.models import Attempt, Reread, Source, Stream, StreamSync, SyncRun
@@ -162,6 +162,7 @@ def _succeeded(run: SyncRun, attempt: Attempt, outcome: SyncOutcome) -> None:
     is_new = outcome.has_new_data or run.awaits_build or has_lost_attempts(run)
     with transaction.atomic():
         _write_streams(run, attempt, outcome, now)
+        logs.note(run.source, outcome.log)
         Attempt.objects.filter(pk=attempt.pk).update(
             status=Attempt.Status.SUCCEEDED, finished_at=now, rows=outcome.rows
         )
@@ -246,6 +247,7 @@ def _failed(run: SyncRun, attempt: Attempt, error: PortalError) -> None:
             failure_detail=error.detail,
         )
         _write_streams(run, attempt, committed or _all_failed(attempt, error), now)
+        logs.note(run.source, committed.log if committed else None)
         if delay is None:
             SyncRun.objects.fail(run.pk, error, **news)
         else:

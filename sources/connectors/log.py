@@ -83,6 +83,7 @@ class LogPosition:
     kept_bytes: int | None = None
     is_lost: bool = False
     told: list[Told] = field(default_factory=list)
+    as_of: datetime | None = None  # everything committed at the source before this moment is in the warehouse
 
 
 class FollowsLog(Protocol):

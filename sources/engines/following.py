@@ -162,6 +162,8 @@ class Following:
             logger.warning("%s: the log could not be confirmed: %s", self.request.source, problem.sentence)
             return None if not self.told else LogPosition("", "", told=self.told)
         found.told = self.told
+        if may_confirm and all(reading.error is None for reading in followed):
+            found.as_of = self.began_at
         return found
 
 

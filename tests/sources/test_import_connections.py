@@ -64,7 +64,7 @@ def test_the_companys_file_becomes_three_sources():
     assert set(Source.objects.values_list("slug", "connector", "is_enabled", "schedule")) == {
         ("stripe", "stripe", True, "0 */2 * * *"),
         ("hubspot", "hubspot", True, "0 */4 * * *"),
-        ("postgres", "postgres", True, ""),
+        ("postgres", "postgres", True, "*/5 * * * *"),  # the file says when of the others only; a log is read often
     }
 
 
@@ -86,7 +86,8 @@ def test_airbytes_settings_become_ours():
     assert config["host"] == "prod-db.internal.company.com"
     assert (config["port"], config["database"], config["sslmode"]) == (5432, "app_production", "require")
     assert "account_id is not needed" in out
-    assert "Change data capture is not there yet." in out
+    postgres = Source.objects.get(slug="postgres")
+    assert (postgres.config["changes"], postgres.config["deletes"]) == ("cdc", "soft")
     assert "destination (bigquery) is not used" in out
 
 
@@ -133,8 +134,15 @@ def test_a_system_without_connector_is_kept_and_switched_off_and_said(tmp_path):
     assert "1 switched off" in out
 
 
-def test_a_connection_without_schedule_is_read_by_hand_and_says_so():
-    assert "The file gives it no schedule, so it is read only by hand." in run(BRIEF)
+def test_a_log_without_schedule_is_read_every_five_minutes_and_says_so():
+    assert "Its log is followed: read every 5 minutes, promised within 15." in run(BRIEF)
+    assert set(Stream.objects.filter(source__slug="postgres").values_list("freshness_minutes", flat=True)) == {15}
+
+
+def test_a_connection_without_schedule_is_read_by_hand_and_says_so(tmp_path):
+    standard = BRIEF.read_text().replace("replication_method: CDC", "replication_method: Standard")
+    assert "The file gives it no schedule, so it is read only by hand." in run(written(tmp_path, standard))
+    assert Source.objects.get(slug="postgres").config["changes"] == "cursor"
 
 
 def test_tables_nobody_has_looked_at_yet_are_looked_up_by_a_worker(sent):

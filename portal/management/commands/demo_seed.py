@@ -33,6 +33,9 @@ SOURCES: dict[str, tuple[str, str, int]] = {
     "google_sheets": ("Finance sheet (Google Sheets)", "20 * * * *", 1440),
 }
 
+# What a person would choose in the form, beside where the sandbox listens.
+CHOSEN: dict[str, dict[str, str]] = {"postgres": {"changes": "cdc", "deletes": "soft"}}
+
 
 class Command(BaseCommand):
     help = "Give the demo its user, sources and checks."
@@ -46,7 +49,7 @@ class Command(BaseCommand):
         endpoints = json.loads(Path(options["endpoints"]).read_text())
         owner = self._user()
         for slug, (name, schedule, minutes) in SOURCES.items():
-            self._source(slug, name, schedule, minutes, owner, endpoints[slug])
+            self._source(slug, name, schedule, minutes, owner, {**CHOSEN.get(slug, {}), **endpoints[slug]})
         if not Check.objects.exists():
             files = settings.BASE_DIR / "sandbox" / "files"
             told = io.StringIO()
