@@ -146,7 +146,15 @@ def in_warehouse(query: Any, table: str, names: list[str], *, soft: bool) -> lis
 def assert_same(shop: Any, query: Any, *, soft: bool) -> None:
     for table in KEYS:
         names, rows = at_source(shop, table)
-        assert in_warehouse(query, table, names, soft=soft) == rows, table
+        found = in_warehouse(query, table, names, soft=soft)
+        if found != rows:
+            # Said briefly: the values are long.
+            missing, extra = ([short(r) for r in a if r not in b][:5] for a, b in ((rows, found), (found, rows)))
+            pytest.fail(f"{table} {names}: {len(rows)} rows at the source, {len(found)} here\n{missing=}\n{extra=}")
+
+
+def short(row: tuple[Any, ...]) -> list[str]:
+    return [str(value)[:12] for value in row]
 
 
 @pytest.mark.parametrize(("seed", "deletes"), [(1, "soft"), (2, "hard"), (3, "soft"), (4, "hard")])
