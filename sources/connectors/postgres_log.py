@@ -162,7 +162,8 @@ def _plan(
         slot = None
     plan.slot_is_new = slot is None
     followed = {name: since for name, since in known.items() if since and since.get("slot") == names.slot}
-    lost = []
+    lost: list[str] = []
+    unpublished: list[str] = []
     for name, table in tables.items():
         since = followed.get(name)
         if since is None:
@@ -170,11 +171,23 @@ def _plan(
         elif slot is None or not slot.confirmed <= lsn_number(since["lsn"]) <= plan.target:
             plan.whole[name] = "lost"
             lost.append(name)
+        elif since.get("published") != list(table.published):
+            plan.whole[name] = "unpublished"
+            unpublished.append(name)
         elif why := since.get("again") or table.altered_since(since):
             plan.whole[name] = why
             told.append(Told(f"“{name}” is read whole again: {why}."))
         else:
             plan.changes[name] = since
+    if unpublished:
+        told.insert(
+            0,
+            Told(
+                f"The publication “{names.publication}” was made anew or left out {', '.join(unpublished)} for a while, "
+                "so that changes were missed. Read whole again.",
+                is_loss=True,
+            ),
+        )
     if lost:
         why = "is gone or was invalidated" if slot is None else "was moved by somebody else"
         told.insert(
@@ -212,8 +225,8 @@ def _one_whole(settings: Mapping[str, Any], names: Names, table: LogTable, snaps
             seen = session.table(table.stream)
             then = find_tables(session.fetch, [table.stream])[table.stream]
             names_told = {column.name for column in table.columns}
-            facts = LogTable(
-                **{**then.__dict__, "columns": tuple(c for c in then.columns if c.name in names_told)}
+            facts = replace(
+                then, columns=tuple(c for c in then.columns if c.name in names_told), published=table.published
             ).facts()
             shown = Table(seen.schema, seen.relation, tuple(c for c in seen.columns if c.name in names_told))
             for page in session.rows(shown):

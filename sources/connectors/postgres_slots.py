@@ -117,6 +117,8 @@ class Published:
 
     columns: tuple[str, ...] | None
     is_filtered: bool
+    # Of the publication, and of the table's place in it: others when either was made anew, and changes were missed.
+    oids: tuple[int, int] = (0, 0)
 
 
 def publish(control: Control, names: Names, tables: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Published]:
@@ -155,8 +157,20 @@ def published(control: Control, publication: str) -> dict[tuple[str, str], Publi
     rows = control.fetch(
         f"select schemaname, tablename, {more} from pg_publication_tables where pubname = %s", publication
     )
+    publication_oid = control.value("select oid::int8 from pg_publication where pubname = %s", publication) or 0
+    places = {
+        (schema, name): oid
+        for schema, name, oid in control.fetch(
+            "select n.nspname, c.relname, r.oid::int8 from pg_publication_rel r join pg_class c on c.oid = r.prrelid"
+            " join pg_namespace n on n.oid = c.relnamespace where r.prpubid = %s",
+            publication_oid,
+        )
+    }
     return {
-        (schema, name): Published(tuple(columns) if columns else None, bool(f)) for schema, name, columns, f in rows
+        (schema, name): Published(
+            tuple(columns) if columns else None, bool(f), (publication_oid, places.get((schema, name), 0))
+        )
+        for schema, name, columns, f in rows
     }
 
 

@@ -6,7 +6,7 @@ A column's number never changes and is never used again: so a renamed column is 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from portal.failures import TerminalError
@@ -67,6 +67,7 @@ class LogTable:
     identity: str
     key: tuple[str, ...]
     columns: tuple[LogColumn, ...]
+    published: tuple[int, int] = (0, 0)  # `Published.oids`
 
     @property
     def sql(self) -> str:
@@ -74,7 +75,12 @@ class LogTable:
 
     def facts(self) -> dict[str, Any]:
         """What a cursor keeps, to notice what was altered since."""
-        return {"table": self.oid, "key": list(self.key), "columns": [column.facts() for column in self.columns]}
+        return {
+            "table": self.oid,
+            "published": list(self.published),
+            "key": list(self.key),
+            "columns": [column.facts() for column in self.columns],
+        }
 
     def altered_since(self, facts: Mapping[str, Any]) -> str:
         """Why the rows in the warehouse can no longer be brought up to date by changes alone; "" when they can.
@@ -164,7 +170,7 @@ def only_published(table: LogTable, published: Published, generated: set[str]) -
         columns = tuple(column for column in table.columns if column.name not in generated)
     else:
         columns = tuple(column for column in table.columns if column.name in published.columns)
-    return LogTable(**{**table.__dict__, "columns": columns})
+    return replace(table, columns=columns, published=published.oids)
 
 
 def generated_columns(fetch: Fetch, oids: Sequence[int]) -> dict[int, set[str]]:

@@ -6,6 +6,7 @@ with the same changes (a sync that died after its merge): the second time ends w
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +20,7 @@ from portal.failures import TerminalError
 from portal.warehouse.duckdb import quoted
 from sources.connectors.base import GONE
 from sources.connectors.log import BASE, DELETED_AT, EVERYTHING, KEPT
-from sources.engines.spool import WarehouseColumn, data_type_of
+from sources.engines.spool import ARROW, WarehouseColumn, data_type_of
 
 NET, FRESH = "_changes_net", "_changes_fresh"
 
@@ -281,13 +282,27 @@ def _copy(connection: Any, query: str, path: Path) -> int:
 
 def _described(connection: Any, target: str, key: Sequence[str], there: Sequence[str]) -> dict[str, WarehouseColumn]:
     """The columns of a table in the warehouse, apart from those that dlt and we add."""
-    schema = connection.execute(f"SELECT * FROM {target} LIMIT 0").fetch_arrow_table().schema
     own = {GONE, DELETED_AT, "_dlt_load_id", "_dlt_id"}
-    return {
-        field.name: WarehouseColumn(field.name, data_type_of(field), field.type, field.name in key)
-        for field in schema
-        if field.name in there and field.name not in own
-    }
+    found = {}
+    for name, kind, *_ in connection.execute(f"DESCRIBE {target}").fetchall():
+        if name in there and name not in own:
+            found[name] = WarehouseColumn(name, *_types_of(kind), name in key)
+    return found
+
+
+def _types_of(kind: str) -> tuple[str, pa.DataType]:
+    """(dlt's word, Arrow's type) of one of DuckDB's types."""
+    if decimal := re.fullmatch(r"DECIMAL\((\d+),\s*(\d+)\)", kind):
+        return "decimal", pa.decimal128(int(decimal[1]), int(decimal[2]))
+    word = {
+        "BIGINT": "bigint",
+        "DOUBLE": "double",
+        "BOOLEAN": "bool",
+        "DATE": "date",
+        "TIMESTAMP WITH TIME ZONE": "timestamp",
+        "JSON": "json",
+    }.get(kind, "text")
+    return word, ARROW[word]
 
 
 def sql_type(kind: pa.DataType) -> str:
