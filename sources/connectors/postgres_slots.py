@@ -14,7 +14,7 @@ from typing import Any
 
 import psycopg
 
-from portal.failures import PortalError, TerminalError, TransientError
+from portal.failures import TerminalError, TransientError
 from sources.connectors.log import LogPosition
 from sources.connectors.pgoutput import lsn_number, lsn_text
 from sources.connectors.postgres_errors import explain
@@ -291,8 +291,3 @@ def let_go(control: Control, names: Names) -> str:
             kind="publication",
         ) from error
     return f"{sentence}, and so was the publication."
-
-
-def advice(error: PortalError, names: Names) -> str:
-    """What a person can run when nobody else gets rid of the slot."""
-    return f"SELECT pg_drop_replication_slot('{names.slot}'); DROP PUBLICATION IF EXISTS {quoted(names.publication)};"

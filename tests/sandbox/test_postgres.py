@@ -134,6 +134,17 @@ def test_it_is_ready_for_logical_replication_and_listens_on_loopback_only(sandbo
         assert connection.execute("SHOW listen_addresses").fetchone() == ("127.0.0.1",)
 
 
+def test_the_portals_role_may_follow_the_log_of_every_table(sandbox):
+    with reader(sandbox) as connection:
+        assert connection.execute("SELECT rolreplication FROM pg_roles WHERE rolname = current_user").fetchone() == (
+            True,
+        )
+        followed = connection.execute(
+            "SELECT tablename FROM pg_publication_tables WHERE pubname = 'product'"
+        ).fetchall()
+    assert {name for (name,) in followed} == {"workspaces", "users", "events"}
+
+
 def test_rows_are_inserted_and_updated_when_the_clock_moves(sandbox):
     before = contents(sandbox)
     sandbox.advance(days=3)

@@ -49,7 +49,7 @@ class Command(BaseCommand):
         endpoints = json.loads(Path(options["endpoints"]).read_text())
         owner = self._user()
         for slug, (name, schedule, minutes) in SOURCES.items():
-            self._source(slug, name, schedule, minutes, owner, {**CHOSEN.get(slug, {}), **endpoints[slug]})
+            self._source(slug, name, schedule, minutes, owner, endpoints[slug])
         if not Check.objects.exists():
             files = settings.BASE_DIR / "sandbox" / "files"
             told = io.StringIO()
@@ -89,11 +89,11 @@ class Command(BaseCommand):
                 slug=slug,
                 name=name,
                 connector=slug,
-                config=config,
+                config={**config, **CHOSEN.get(slug, {})},
                 secrets=secrets,
                 schedule=schedule,
                 timezone="UTC",
                 owner=owner,
             )
-            offers.apply(source, connector.discover({**config, **secrets}))
+            offers.apply(source, connector.discover({**source.config, **secrets}))
             source.streams.update(freshness_minutes=minutes, is_enabled=True)
