@@ -23,7 +23,7 @@ from portal.views.live import Region, region
 from quality.freshness import FAILING, WORST_FIRST, stream_freshness, worst
 from quality.models import Incident
 from sources import schedules
-from sources.models import Attempt, LogWatch, SchemaChange, Source, Stream, SyncRun
+from sources.models import Attempt, SchemaChange, Source, Stream, SyncRun
 from sources.syncs import request_sync, rows_brought
 
 RUNS_A_PAGE = 20
@@ -113,7 +113,7 @@ def _region(request: HttpRequest, source: Source) -> tuple[Region, dict[str, Any
         "changes": SchemaChange.objects.filter(stream__source=source).select_related("stream", "decided_by")[
             :CHANGES_SHOWN
         ],
-        "log": LogWatch.objects.filter(source=source).first(),
+        "log": getattr(source, "log_watch", None),
         "incidents": Incident.objects.filter(source=source).order_by("-opened_at")[:INCIDENTS_SHOWN],
         "downstream": marts_fed_by(source.dataset),
     }
@@ -130,7 +130,7 @@ def _region(request: HttpRequest, source: Source) -> tuple[Region, dict[str, Any
 
 
 def _get(slug: str) -> Source:
-    return get_object_or_404(Source.objects.select_related("owner"), slug=slug)
+    return get_object_or_404(Source.objects.select_related("owner", "log_watch"), slug=slug)
 
 
 @require_safe
