@@ -26,14 +26,14 @@ CONNECTORS: dict[str, str] = {
 
 
 @cache
-def _made(path: str) -> Connector:
+def made(path: str) -> Connector:
     return import_string(path)()
 
 
 def get_connector(name: str) -> Connector:
     """The connector of that name; raises `TerminalError` when there is none."""
     if name in CONNECTORS:
-        return _made(CONNECTORS[name])
+        return made(CONNECTORS[name])
     if (own := own_code.find(name)) is not None:
         return own
     raise TerminalError(

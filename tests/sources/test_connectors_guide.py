@@ -42,7 +42,7 @@ def helpdesk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     assert line
     monkeypatch.setitem(connectors.CONNECTORS, "helpdesk", line[1])
     yield connectors.get_connector("helpdesk")
-    connectors.get_connector.cache_clear()
+    connectors.made.cache_clear()
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ def tables(tmp_path: Path) -> list[int]:
         found = [connection.execute(sql).fetchone() for sql in counts]
         assert all(rows == different for rows, different in found)
         assert connection.execute("select count(distinct id) from raw_shop.orders").fetchone()[0] == found[0][0]
-        assert connection.execute("select count(distinct at) from raw_shop.visits").fetchone()[0] == found[2][0]
+        assert connection.execute('select count(distinct "at") from raw_shop.visits').fetchone()[0] == found[2][0]
     return [rows for rows, _ in found]
 
 
