@@ -6,7 +6,8 @@
 | 5xx, 409, reset, timeout, cut off | again, `TRIES` times in all, waiting longer each time with jitter; `TransientError` |
 | 401                              | `TerminalError` with the connector's sentence about the key                         |
 | 403                              | `TerminalError` with the caller's sentence about the missing permission             |
-| a redirect to another host       | `TerminalError`; the key is never sent anywhere but to the host it is for           |
+| a redirect to another host, or   | `TerminalError`; the key is never sent anywhere but to the host it is for           |
+| from https to http               |                                                                                     |
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from portal.failures import PortalError, TerminalError, TransientError
+from sources.connectors.addresses import Guard, current_guard
 from sources.connectors.base import RateLimit
+from sources.connectors.guarded_http import GuardedAdapter
 
 TRIES = 5
 FIRST_PAUSE = 0.5  # seconds before the second try; doubles
@@ -52,11 +55,12 @@ Judge = Callable[[Any, requests.Response], float | None]
 
 @dataclass(frozen=True)
 class Answer:
-    """A good answer: the JSON body and the headers (case-insensitive)."""
+    """A good answer: the JSON body, the headers (case-insensitive), and the address that gave it."""
 
     body: Any
     headers: Mapping[str, str]
     next_url: str = ""
+    url: str = ""
 
 
 class ApiClient:
@@ -64,6 +68,7 @@ class ApiClient:
 
     `limits`: how fast it may be asked; the client waits by itself before it would ask faster. `judge`: see `Judge`.
     `sentences`: what a refusal with that status means here, for people.
+    `guard`: where it may connect to; without one, the guard of the sync or test that is under way.
     """
 
     def __init__(
@@ -77,6 +82,7 @@ class ApiClient:
         limits: Sequence[RateLimit] = (),
         judge: Judge | None = None,
         sentences: Mapping[int, str] | None = None,
+        guard: Guard | None = None,
     ) -> None:
         self.system = system
         self.sentences = dict(sentences or {})
@@ -94,8 +100,11 @@ class ApiClient:
         self._session.headers.update({"Accept": "application/json", "User-Agent": "data-portal", **headers})
         self._session.trust_env = True  # company proxies; a .netrc entry must not replace the key
         self._session.auth = _keep_headers
-        self._session.mount("https://", HTTPAdapter(max_retries=0))
-        self._session.mount("http://", HTTPAdapter(max_retries=0))
+        guard = guard or current_guard()
+        if guard:
+            guard.check_url(self.base_url)
+        for scheme in ("https://", "http://"):
+            self._session.mount(scheme, GuardedAdapter(guard) if guard else HTTPAdapter(max_retries=0))
 
     def __enter__(self) -> Self:
         return self
@@ -202,7 +211,7 @@ class ApiClient:
         return self.judge(body, response) if self.judge and body is not None else None
 
     def _answer(self, response: requests.Response, body: Any) -> Answer:
-        return Answer(body, response.headers, self._next(response))
+        return Answer(body, response.headers, self._next(response), response.url)
 
     def pages(self, path: str, params: Any = None, **kwargs: Any) -> Iterator[Answer]:
         """Every page, by `Link: <…>; rel="next"` headers."""
@@ -233,7 +242,8 @@ class ApiClient:
                 if response.status_code not in {301, 302, 303, 307, 308}:
                     return response
                 target = urljoin(response.url, response.headers.get("Location", ""))
-                if urlsplit(target).netloc != host:
+                is_less_safe = url.startswith("https:") and not target.startswith("https:")
+                if urlsplit(target).netloc != host or is_less_safe:
                     raise TerminalError(
                         f"{self.system} sent us on to another address, and the key is not taken there. "
                         "Check the API base URL.",

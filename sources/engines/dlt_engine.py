@@ -20,6 +20,7 @@ from portal.failures import PortalError, TerminalError, TransientError, as_porta
 from portal.redact import secrets_hidden
 from portal.warehouse import get_warehouse
 from sources.connectors import get_connector
+from sources.connectors.addresses import guarding
 from sources.connectors.base import Connector, Page, StreamSpec, SyncMode
 from sources.engines.base import (
     Progress,
@@ -45,7 +46,7 @@ SUSPICIOUS_FROM = 100  # rows; smaller tables may shrink, but not to nothing
 # A cursor that moved without any row is worth a load of its own once a day.
 CURSOR_ONLY_AFTER = 86_400.0
 # After these the other streams would only fail the same way, each after its own patience.
-STOPS_ALL = {"unreachable", "rate_limited", "unauthorized", "settings", "tls", "redirect", "busy"}
+STOPS_ALL = {"unreachable", "rate_limited", "unauthorized", "settings", "tls", "redirect", "address", "busy"}
 
 
 class DltEngine:
@@ -59,18 +60,19 @@ class DltEngine:
 
     def check(self, connector: str, settings: Mapping[str, Any]) -> str:
         found = get_connector(connector)
-        with secrets_hidden(_secrets(found, settings)), _foreseen():
+        with secrets_hidden(_secrets(found, settings)), guarding(settings), _foreseen():
             return found.check(settings)
 
     def discover(self, connector: str, settings: Mapping[str, Any]) -> list[StreamSpec]:
         found = get_connector(connector)
-        with secrets_hidden(_secrets(found, settings)), _foreseen():
+        with secrets_hidden(_secrets(found, settings)), guarding(settings), _foreseen():
             return found.discover(settings)
 
     def sync(self, request: SyncRequest, progress: Progress) -> SyncOutcome:
         connector = get_connector(request.connector)
         with (
             secrets_hidden(_secrets(connector, request.settings)),
+            guarding(request.settings),
             _foreseen(),
             only_one(request.work_dir, request.source),
         ):
