@@ -250,6 +250,8 @@ class Stream(models.Model):
 
     def as_request(self, *, accept_fewer: bool = False) -> StreamRequest:
         """What an engine is told; ask for streams `with_wishes()` to have them in it."""
+        from sources import offers
+
         again = next(iter(getattr(self, "open_rereads", ())), None)
         return StreamRequest(
             name=self.name,
@@ -260,6 +262,7 @@ class Stream(models.Model):
             again=Again(str(again.pk), again.moment) if again else None,
             holds_changes=self.schema_policy == SchemaPolicy.HOLD,
             agreed_changes=frozenset(change.key for change in getattr(self, "agreed_changes", ())),
+            columns=offers.learned_columns(self.offered),
         )
 
 

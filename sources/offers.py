@@ -7,7 +7,7 @@ touching what people chose.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.db import transaction
@@ -21,6 +21,7 @@ class Applied:
     """Names, by what happened to them."""
 
     new: list[str] = field(default_factory=list)
+    asked_for: list[str] = field(default_factory=list)  # new, and set up by a person: read at once
     gone: list[str] = field(default_factory=list)
     back: list[str] = field(default_factory=list)
     known: list[str] = field(default_factory=list)
@@ -29,6 +30,8 @@ class Applied:
         parts = []
         if self.new:
             parts.append(f"New: {', '.join(self.new)}. Nothing of it is read until you tick it.")
+        if self.asked_for:
+            parts.append(f"New, and read from now on: {', '.join(self.asked_for)}.")
         if self.back:
             parts.append(f"Offered again: {', '.join(self.back)}.")
         if self.gone:
@@ -37,7 +40,7 @@ class Applied:
 
 
 def to_plain(spec: StreamSpec) -> dict[str, Any]:
-    """`spec` as JSON-ready data; columns as [name, type] pairs."""
+    """`spec` as JSON-ready data; columns as [name, type] or [name, type, path]."""
     return {
         "name": spec.name,
         "label": spec.label,
@@ -45,12 +48,22 @@ def to_plain(spec: StreamSpec) -> dict[str, Any]:
         "primary_key": list(spec.primary_key),
         "cursor_fields": list(spec.cursor_fields),
         "sync_modes": [mode.value for mode in spec.sync_modes],
-        "columns": [[column.name, column.type] for column in spec.columns],
+        "columns": [_plain_column(column) for column in spec.columns],
         "permission": spec.permission,
         "comes_with": spec.comes_with,
         "other_keys": [list(key) for key in spec.other_keys],
         "is_followed": spec.is_followed,
+        **({"is_learned": True} if spec.is_learned else {}),
     }
+
+
+def _plain_column(column: Column) -> list[str]:
+    return [column.name, column.type, *([column.path] if column.path else [])]
+
+
+def learned_columns(offered: Mapping[str, Any]) -> tuple[Column, ...]:
+    """The columns that were learned by looking and that every read keeps to; () when the connector knows them."""
+    return from_plain({"name": "", **offered}).columns if offered.get("is_learned") else ()
 
 
 def from_plain(data: Mapping[str, Any]) -> StreamSpec:
@@ -61,11 +74,12 @@ def from_plain(data: Mapping[str, Any]) -> StreamSpec:
         primary_key=tuple(data.get("primary_key", ())),
         cursor_fields=tuple(data.get("cursor_fields", ())),
         sync_modes=tuple(SyncMode(mode) for mode in data.get("sync_modes", ())),
-        columns=tuple(Column(name, type_) for name, type_ in data.get("columns", ())),
+        columns=tuple(Column(*entry) for entry in data.get("columns", ())),
         permission=data.get("permission", ""),
         comes_with=data.get("comes_with", ""),
         other_keys=tuple(tuple(key) for key in data.get("other_keys", ())),
         is_followed=data.get("is_followed", False),
+        is_learned=data.get("is_learned", False),
     )
 
 
@@ -121,11 +135,11 @@ def apply(source: Source, specs: Iterable[StreamSpec]) -> Applied:
                     source=source,
                     name=spec.name,
                     label=spec.label,
-                    is_enabled=False,
+                    is_enabled=spec.is_learned,
                     offered=to_plain(spec),
                     **suggested(spec),
                 )
-                applied.new.append(spec.name)
+                (applied.asked_for if spec.is_learned else applied.new).append(spec.name)
                 continue
             (applied.known if stream.is_offered else applied.back).append(spec.name)
             _refresh(stream, spec)
@@ -138,10 +152,22 @@ def apply(source: Source, specs: Iterable[StreamSpec]) -> Applied:
 
 
 def _refresh(stream: Stream, spec: StreamSpec) -> None:
+    if spec.is_learned:
+        spec = replace(spec, columns=_kept_columns(learned_columns(stream.offered), spec.columns))
     open_settings = suggested(spec)
     stream.offered = to_plain(spec)
     stream.is_offered = True
     stream.label = spec.label or stream.label
     stream.cursor_field = stream.cursor_field or open_settings["cursor_field"]
     stream.primary_key = stream.primary_key or open_settings["primary_key"]
-    stream.save(update_fields=["offered", "is_offered", "label", "cursor_field", "primary_key"])
+    if spec.is_learned:  # key and cursor are set where the stream is set up, so what is said there counts
+        stream.cursor_field, stream.primary_key = open_settings["cursor_field"], open_settings["primary_key"]
+        if stream.sync_mode not in [mode.value for mode in possible_modes(spec)]:
+            stream.sync_mode = open_settings["sync_mode"]
+    stream.save(update_fields=["offered", "is_offered", "label", "cursor_field", "primary_key", "sync_mode"])
+
+
+def _kept_columns(known: tuple[Column, ...], found: tuple[Column, ...]) -> tuple[Column, ...]:
+    """A column that was learned once keeps its type, whatever today's rows look like; new ones are added."""
+    names = {column.name for column in known}
+    return (*known, *(column for column in found if column.name not in names))

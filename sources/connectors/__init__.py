@@ -22,6 +22,7 @@ CONNECTORS: dict[str, str] = {
     "mixpanel": "sources.connectors.mixpanel.MixpanelConnector",
     "google_sheets": "sources.connectors.google_sheets.GoogleSheetsConnector",
     "postgres": "sources.connectors.postgres.PostgresConnector",
+    "rest": "sources.connectors.rest.RestConnector",
 }
 
 

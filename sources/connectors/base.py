@@ -7,7 +7,7 @@ It hands out pages of flat, typed rows; the engine loads them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
@@ -42,6 +42,11 @@ class FormField:
     placeholder: str = ""
     choices: tuple[tuple[str, str], ...] = ()
     is_advanced: bool = False
+    # (name of a choice, its values for which this field counts): for others it is hidden, not needed and not kept.
+    only_for: tuple[str, tuple[str, ...]] | None = None
+
+    def applies(self, settings: Mapping[str, Any]) -> bool:
+        return self.only_for is None or settings.get(self.only_for[0]) in self.only_for[1]
 
     @property
     def is_secret(self) -> bool:
@@ -77,6 +82,29 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Suggestion:
+    """A value that would fit one of the fields a person fills in for a stream, and why."""
+
+    field: str
+    value: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What was seen of a stream when it was looked at: its first rows, as short texts in the order of `columns`.
+
+    `error`: why it cannot be read as it is set up. `notes`: what was noticed, in sentences.
+    """
+
+    rows: tuple[tuple[str, ...], ...] = ()
+    columns: tuple[Column, ...] = ()
+    error: str = ""
+    notes: tuple[str, ...] = ()
+    suggestions: tuple[Suggestion, ...] = ()
+
+
+@dataclass(frozen=True)
 class StreamSpec:
     """What a source offers under one name. The first cursor and the first mode are the suggested ones."""
 
@@ -96,6 +124,9 @@ class StreamSpec:
     other_keys: tuple[tuple[str, ...], ...] = ()
     # Changes come from the system's log (`sources.connectors.log`), and no column needs to tell them.
     is_followed: bool = False
+    # Its columns were learned by looking at rows: they are kept with the stream and given to every read.
+    is_learned: bool = False
+    sample: Sample | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -118,6 +149,7 @@ class StreamRequest:
     `remembered`: the cursor that was kept with the rows that are there, also when everything is read again: for what a
     connector has to know of the last time, such as the types it gave to columns.
     `again`, `holds_changes`, `agreed_changes` (keys of changed columns) are for the engine; connectors need not look.
+    `columns`: those of a stream whose columns are learned (`StreamSpec.is_learned`), as they were kept.
     """
 
     name: str
@@ -130,6 +162,7 @@ class StreamRequest:
     again: Again | None = None
     holds_changes: bool = False
     agreed_changes: frozenset[str] = frozenset()
+    columns: tuple[Column, ...] = ()
 
 
 # In a row of a stream with an `owner_key`: this owner has no rows left. Such a row only removes, it is never stored.

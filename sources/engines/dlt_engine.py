@@ -120,7 +120,7 @@ class _Sync:
 
     def _specs(self) -> dict[str, StreamSpec]:
         specs = {spec.name: spec for spec in self.connector.streams}
-        if not specs and any(not stream.primary_key for stream in self.request.streams):
+        if not specs and any(not stream.primary_key and not stream.columns for stream in self.request.streams):
             specs = {spec.name: spec for spec in self.connector.discover(self.request.settings)}
         return specs
 

@@ -56,6 +56,7 @@ LAZY_IMPORTS = (
     "sources.connectors.postgres",
     "sources.connectors.slack",
     "sources.connectors.postgres_stream",
+    "sources.connectors.rest",
     "sources.connectors.stripe",
     "sources.engines.dlt_duckdb",
     "sources.engines.dlt_engine",

@@ -17,23 +17,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from portal.failures import TerminalError
+from sources.connectors.arrow import ARROW
 from sources.connectors.base import GONE, Column
 from sources.engines import files
 
 BATCH_ROWS = 5_000  # rows of dicts are turned into Arrow at least this many at a time
 FILE_ROWS = 1_000_000
 ROW_GROUP_ROWS = 100_000
-
-ARROW: dict[str, pa.DataType] = {
-    "text": pa.string(),
-    "bigint": pa.int64(),
-    "double": pa.float64(),
-    "bool": pa.bool_(),
-    "timestamp": pa.timestamp("us", "UTC"),
-    "date": pa.date32(),
-    "json": pa.string(),
-    "decimal": pa.decimal128(38, 9),
-}
 
 
 @dataclass(frozen=True)
