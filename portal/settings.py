@@ -8,6 +8,7 @@ PIPELINES_DIR  the company's own dlt code, a file a source (default sources/pipe
 PORTAL_URL     the address people use; mails link to it
 EMAIL_URL      smtp://user:password@host:port?tls=true … (default: files in DATA_DIR/mail)
 SECRET_KEY, SECRETS_KEYS, ALLOWED_HOSTS   must be set when DEBUG is off
+ALLOWED_INTERNAL_HOSTS   hosts of the company's own network that sources may read (also kept in the admin)
 """
 
 from __future__ import annotations
@@ -217,6 +218,9 @@ CELERY_BEAT_SCHEDULE = {
     },
 }
 EXTRACT_CONCURRENCY = env.int("EXTRACT_CONCURRENCY", default=2)
+# Hosts of the company's own network that sources may reach, beside those an administrator allows in the admin. The demo
+# talks to a company that is simulated on this machine.
+ALLOWED_INTERNAL_HOSTS = env.list("ALLOWED_INTERNAL_HOSTS", default=["127.0.0.1", "localhost"] if DEMO else [])
 
 # --- mail --------------------------------------------------------------------------------------------------------------
 EMAIL_CONFIG = env.email_url("EMAIL_URL", default=f"filemail:///{DATA_DIR / 'mail'}")

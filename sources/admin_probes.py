@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils import timezone
@@ -14,7 +14,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
 from portal.runs import RunStatus
-from sources import offers, probes
+from sources import offers, previews, probes
 from sources.connectors import find_connector, get_connector
 from sources.connectors.base import Connector, StreamSpec
 from sources.forms import source_form
@@ -54,10 +54,12 @@ class ProbeViews:
         form = source_form(get_connector(name))(request.POST, instance=source)
         form.is_valid()
         if problems := form.connection_errors():
-            return TemplateResponse(request, TEMPLATE, {"problems": problems})
+            return self._show(request, {"problems": problems}, alone="_page" in request.POST)
         probe = probes.ask(
             connector=name, config=form.settings, secrets=form.new_secrets, user=request.user, source=source
         )
+        if "_page" in request.POST:  # without scripts the answer is a page of its own
+            return HttpResponseRedirect(f"{reverse('admin:sources_source_probe_answer', args=[probe.pk])}?page=1")
         return self._answer(request, probe)
 
     def answer_view(self, request: HttpRequest, probe_pk: int) -> HttpResponse:
@@ -106,8 +108,17 @@ class ProbeViews:
 
     def _answer(self, request: HttpRequest, probe: Probe) -> HttpResponse:
         context = probe_context(probe)
-        context |= self._rows_to_choose(request, probe)
-        return TemplateResponse(request, TEMPLATE, context)
+        alone = "page" in request.GET
+        if not alone:
+            context |= self._rows_to_choose(request, probe)
+        return self._show(request, context, alone=alone)
+
+    def _show(self, request: HttpRequest, context: dict[str, Any], *, alone: bool) -> HttpResponse:
+        """A part of the form's page, or (`alone`) a page that looks again by itself."""
+        if not alone:
+            return TemplateResponse(request, TEMPLATE, context)
+        context |= {**self.admin_site.each_context(request), "title": "Test of the connection", "alone": True}
+        return TemplateResponse(request, "admin/sources/source/probe_page.html", context)
 
     def _rows_to_choose(self, request: HttpRequest, probe: Probe) -> dict[str, Any]:
         """For a source that is not saved yet: the streams the test has found, as rows of the form."""
@@ -130,6 +141,7 @@ def probe_context(probe: Probe) -> dict[str, Any]:
         "seen": _stage(probe),
         "is_unanswered": probes.is_unanswered(probe, timezone.now()),
         "streams": probes.offered_by(probe),
+        "previews": previews.shown(probe.previews),
         "known": known,
     }
 
@@ -141,8 +153,9 @@ def _stage(probe: Probe) -> str:
 
 def rows_of_new(connector: Connector | None, specs: list[StreamSpec]) -> dict[str, Any]:
     """What the formset needs to show `specs` as rows of a source that is not saved yet."""
-    # A fixed set is what the connector is for; of somebody's database, people choose the tables.
-    read = bool(connector and offers.fixed(connector))
+    # A fixed set is what the connector is for, and an endpoint was typed in to be read; of somebody's database, people
+    # choose the tables.
+    read = bool(connector and offers.fixed(connector)) or any(spec.is_learned for spec in specs)
     return {
         "initial": initial_rows(specs, read=read),
         "form_kwargs": {"offers": {spec.name: spec for spec in specs}},

@@ -82,7 +82,7 @@ class SourceAdmin(ProbeViews, StreamViews, SimpleHistoryAdmin, ModelAdmin):
 
     class Media:
         css = {"all": ["sources/admin.css"]}
-        js = ["sources/admin.js"]
+        js = ["sources/admin.js", "sources/endpoints.js"]
 
     # --- the list ---------------------------------------------------------------------------------------------------
     def get_queryset(self, request: HttpRequest) -> QuerySet[Source]:
@@ -279,6 +279,12 @@ class SourceAdmin(ProbeViews, StreamViews, SimpleHistoryAdmin, ModelAdmin):
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
+        if change and isinstance(form, SourceForm) and form.streams_may_have_changed():
+            # What was set up anew must be looked at before it is read: the worker brings the streams up to date.
+            probes.ask_saved(form.instance, request.user)
+            messages.info(
+                request, "The endpoints were changed: a worker looks at them and brings the streams up to date."
+            )
         self._warn(request, form.instance)
 
     def _warn(self, request: HttpRequest, source: Source) -> None:

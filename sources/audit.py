@@ -49,7 +49,7 @@ def _changes(form: Any) -> list[str]:
             continue
         else:
             sentences.append(f"{form.fields[name].label}: {_shown(form, name)}.")
-    return sentences
+    return sentences + form.more_changes()
 
 
 def _shown(form: SourceForm, name: str) -> str:

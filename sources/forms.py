@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 from django import forms
 from django.core.validators import RegexValidator, URLValidator
+from django.utils.module_loading import import_string
 from unfold.widgets import (
     UnfoldAdminPasswordWidget,
     UnfoldAdminSelectWidget,
@@ -29,6 +31,9 @@ from sources.secrets import check_reference, reference
 
 PREFIX = "setting_"
 FORGET = "forget_"
+
+# Connectors whose settings are more than fields.
+FORMS = {"rest": "sources.forms_endpoints.RestSourceForm"}
 
 # Where a secret is sent. When this changes, a stored secret does not follow: whoever edits must know it.
 _ADDRESS_NAMES = {"host", "hostname", "server", "base_url", "api_base_url", "url"}
@@ -56,8 +61,16 @@ class IntegerSetting(_Referable, forms.IntegerField):
     pass
 
 
+def _no_log_in(url: str) -> None:
+    if "@" in urlsplit(url).netloc:
+        raise forms.ValidationError("Leave the user name and password out of the address: it is shown to others.")
+
+
 class UrlSetting(_Referable, forms.CharField):
-    default_validators = [URLValidator(schemes=["http", "https"], message="This is not an address like https://….")]
+    default_validators = [
+        URLValidator(schemes=["http", "https"], message="This is not an address like https://…."),
+        _no_log_in,
+    ]
 
 
 class ListSetting(forms.CharField):
@@ -88,6 +101,9 @@ def _form_field(field: FormField) -> forms.Field:
             "data-1p-ignore": "",
             "data-lpignore": "true",
         }
+    if field.only_for is not None:
+        common["required"] = False  # whether it is needed depends on a choice: the form looks
+        attrs["data-only-for"] = f"{PREFIX}{field.only_for[0]}={' '.join(field.only_for[1])}"
     match field.kind:
         case FieldKind.SECRET:
             return TextSetting(**common, widget=UnfoldAdminPasswordWidget(attrs=attrs))
@@ -99,10 +115,10 @@ def _form_field(field: FormField) -> forms.Field:
             return IntegerSetting(**common, initial=field.default, widget=widget)
         case FieldKind.BOOLEAN:
             common["required"] = False
-            return forms.BooleanField(**common, initial=bool(field.default), widget=UnfoldBooleanWidget())
+            return forms.BooleanField(**common, initial=bool(field.default), widget=UnfoldBooleanWidget(attrs=attrs))
         case FieldKind.CHOICE:
             return forms.ChoiceField(
-                **common, choices=field.choices, initial=field.default, widget=UnfoldAdminSelectWidget()
+                **common, choices=field.choices, initial=field.default, widget=UnfoldAdminSelectWidget(attrs=attrs)
             )
         case FieldKind.URL:
             # The admin's own address widget would link to the stored value; here it is only ever typed.
@@ -211,6 +227,14 @@ class SourceForm(ScheduleFields, forms.ModelForm):
             if bound.errors
         }
 
+    def more_changes(self) -> list[str]:
+        """Sentences for the history about what is no field of this form."""
+        return []
+
+    def streams_may_have_changed(self) -> bool:
+        """Whether what was edited decides which streams there are, so that somebody must look."""
+        return False
+
     def connection_has_changed(self) -> bool:
         return any(name.startswith((PREFIX, FORGET)) for name in self.changed_data)
 
@@ -263,7 +287,12 @@ class SourceForm(ScheduleFields, forms.ModelForm):
             name = PREFIX + field.name
             if name not in data:
                 continue
-            if field.is_secret:
+            if not field.applies(self.settings):
+                self.settings.pop(field.name, None)
+                self.new_secrets.pop(field.name, None)
+            elif field.only_for and field.required and not data[name] and field.name not in self.stored:
+                self.add_error(name, "This field is required.")
+            elif field.is_secret:
                 self._take_secret(field, data[name], forget=bool(data.get(FORGET + field.name)))
             elif data[name] in ("", None, []) and not field.required:
                 self.settings.pop(field.name, None)
@@ -321,6 +350,7 @@ class SourceForm(ScheduleFields, forms.ModelForm):
 
 def source_form(connector: Connector | None) -> type[SourceForm]:
     """The form class for sources of `connector`; None for a source whose connector is not there."""
+    base = import_string(FORMS[connector.name]) if connector and connector.name in FORMS else SourceForm
     fields: dict[str, Any] = {"connector": connector}
     for field in connector.fields if connector else ():
         fields[PREFIX + field.name] = _form_field(field)
@@ -329,7 +359,7 @@ def source_form(connector: Connector | None) -> type[SourceForm]:
                 label=f"Remove the stored {field.label}", required=False, widget=UnfoldBooleanWidget()
             )
     name = re.sub(r"\W", "", connector.label) if connector else "Unknown"
-    return type(f"{name}SourceForm", (SourceForm,), fields)
+    return type(f"{name}SourceForm", (base,), fields)
 
 
 def setting_names(form_class: type[SourceForm]) -> list[str]:

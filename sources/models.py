@@ -22,8 +22,10 @@ from portal.crypto import EncryptedField
 from portal.runs import ACTIVE, Run
 from sources import schedules
 from sources.connectors import fields_of, label_of
+from sources.connectors.addresses import ALLOWED_HOSTS
 from sources.connectors.base import Again, StreamRequest, SyncMode
 from sources.engines.base import SyncRequest
+from sources.hosts import allowed_hosts
 from sources.models_streams import Reread, SchemaChange, SchemaPolicy
 from sources.secrets import resolved
 
@@ -167,7 +169,10 @@ class Source(models.Model):
         return SyncRequest(
             source=self.slug,
             connector=self.connector,
-            settings=resolved(self.config, self.secrets, fields_of(self.connector)),
+            settings={
+                **resolved(self.config, self.secrets, fields_of(self.connector)),
+                ALLOWED_HOSTS: allowed_hosts(),
+            },
             streams=tuple(stream.as_request(accept_fewer=accept_fewer) for stream in streams),
             dataset=self.dataset,
             work_dir=self.work_dir,
@@ -361,6 +366,8 @@ class Probe(Run):
     sentence = models.TextField(blank=True)
     # The offered streams as plain data (`sources.offers`).
     streams = models.JSONField(default=list)
+    # Stream name → what was seen of it (`sources.previews`), for streams that are set up in a form.
+    previews = models.JSONField(default=dict)
 
     class Meta(Run.Meta):
         verbose_name = "connection test"

@@ -15,10 +15,12 @@ from portal import dispatch
 from portal.failures import as_portal_error
 from portal.redact import redact, secrets_hidden
 from portal.runs import RunStatus, heartbeat
-from sources import offers
+from sources import offers, previews
 from sources.connectors import get_connector
+from sources.connectors.addresses import ALLOWED_HOSTS
 from sources.connectors.base import StreamSpec
 from sources.engines import engine_for, get_engine
+from sources.hosts import allowed_hosts
 from sources.models import Probe, Source
 from sources.secrets import hidden_values, resolved
 
@@ -50,25 +52,31 @@ def ask_saved(source: Source, user: Any = None) -> Probe:
 
 def perform(probe: Probe) -> None:
     """Carry out a claimed probe; however it goes, the row says so and its secrets are gone from it."""
+    seen: dict[str, Any] = {}
     with secrets_hidden(probe.secrets.values()), heartbeat(Probe.objects.all(), probe.pk):
         try:
             settings = resolved(probe.config, probe.secrets, get_connector(probe.connector).fields)
-            sentence, specs = _ask_engine(probe, settings)
+            settings[ALLOWED_HOSTS] = allowed_hosts()
+            sentence, specs, seen = _ask_engine(probe, settings)
+            if failure := previews.failure_of(specs):
+                raise failure
             if probe.source is not None and _asks_about_saved(probe, probe.source):
                 applied = offers.apply(probe.source, specs)
                 sentence = f"{sentence} {applied.sentence()}"
         except Exception as error:  # whatever it was, the person who asked must see a sentence
-            Probe.objects.fail(probe.pk, as_portal_error(error), secrets={})
+            Probe.objects.fail(probe.pk, as_portal_error(error), secrets={}, previews=seen)
             return
-    Probe.objects.succeed(probe.pk, sentence=sentence, streams=[offers.to_plain(spec) for spec in specs], secrets={})
+    streams = [offers.to_plain(spec) for spec in specs]
+    Probe.objects.succeed(probe.pk, sentence=sentence, streams=streams, previews=seen, secrets={})
 
 
-def _ask_engine(probe: Probe, settings: Mapping[str, Any]) -> tuple[str, list[StreamSpec]]:
+def _ask_engine(probe: Probe, settings: Mapping[str, Any]) -> tuple[str, list[StreamSpec], dict[str, Any]]:
     # A failure gets its text in here, where also the values from the environment are known and hidden.
     with secrets_hidden(hidden_values(probe.config, probe.secrets, settings)):
         try:
             engine = get_engine(probe.source.engine if probe.source else engine_for(probe.connector))
-            return redact(engine.check(probe.connector, settings)), engine.discover(probe.connector, settings)
+            sentence, specs = engine.check(probe.connector, settings), engine.discover(probe.connector, settings)
+            return redact(sentence), specs, previews.to_plain(specs)
         except Exception as error:
             raise as_portal_error(error) from None
 

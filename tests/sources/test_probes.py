@@ -9,6 +9,7 @@ from django.utils import timezone
 from portal.failures import TerminalError
 from portal.runs import RunStatus
 from sources import probes
+from sources.connectors.addresses import ALLOWED_HOSTS
 from sources.models import Probe
 from tests.factories import ProbeFactory, SourceFactory, StreamFactory
 from tests.sources.systems import ORDERS
@@ -46,7 +47,7 @@ def test_a_good_answer_is_a_sentence_and_the_streams(engine):
     assert probe.status == RunStatus.SUCCEEDED
     assert probe.sentence == "Connected to the shop “acme”."
     assert [spec.name for spec in probes.offered_by(probe)] == ["orders", "labels"]
-    assert engine.seen == [{"shop": "acme", "api_key": SECRET}]
+    assert engine.seen == [{"shop": "acme", "api_key": SECRET, ALLOWED_HOSTS: ["127.0.0.1", "localhost"]}]
 
 
 def test_the_secret_is_gone_from_the_row_once_there_is_an_answer(engine):

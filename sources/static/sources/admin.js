@@ -21,8 +21,18 @@
     if (promise && custom) custom.hidden = promise.value !== "custom";
   };
 
+  // "setting_auth=bearer basic": this row counts only while that choice has one of these values.
+  const onlyFor = () => {
+    for (const row of document.querySelectorAll("[data-row-only-for]")) {
+      const [name, values] = row.dataset.rowOnlyFor.split("=");
+      const choice = document.getElementsByName(name)[0];
+      row.hidden = Boolean(choice) && !values.split(" ").includes(choice.value);
+    }
+  };
+
   const refresh = () => {
     schedule();
+    onlyFor();
     document.querySelectorAll("[data-stream]").forEach(stream);
   };
 
@@ -31,6 +41,7 @@
 
   document.addEventListener("change", (event) => {
     if (event.target.id === "id_schedule_kind") schedule();
+    if (event.target.matches("select")) onlyFor();
     const row = event.target.closest("[data-stream]");
     if (row) stream(row);
     if (event.target.matches("[data-all-promises]") && event.target.value !== "-") {
