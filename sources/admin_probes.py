@@ -114,7 +114,7 @@ class ProbeViews:
         return self._show(request, context, alone=alone)
 
     def _show(self, request: HttpRequest, context: dict[str, Any], *, alone: bool) -> HttpResponse:
-        """A part of the form's page, or (`alone`) a page that looks again by itself."""
+        """A part of the form's page, or (`alone`) a page with a link to look again."""
         if not alone:
             return TemplateResponse(request, TEMPLATE, context)
         context |= {**self.admin_site.each_context(request), "title": "Test of the connection", "alone": True}

@@ -140,6 +140,8 @@ class _Import:
                 continue
             if self.result.is_new and field_.default is not None and not field_.is_secret:
                 config[field_.name] = field_.default
+            elif not field_.applies({**source.config, **config}):
+                continue
             elif field_.required and field_.kind is not FieldKind.BOOLEAN and field_.name not in stored:
                 yield Problem(self.connection.config_line, f"“{field_.label}” is needed and not in this config.")
 

@@ -354,6 +354,8 @@ def source_form(connector: Connector | None) -> type[SourceForm]:
     fields: dict[str, Any] = {"connector": connector}
     for field in connector.fields if connector else ():
         fields[PREFIX + field.name] = _form_field(field)
+        # Marked as needed for whom it is shown.
+        fields[PREFIX + field.name].is_needed = bool(field.only_for and field.required)
         if field.is_secret:
             fields[FORGET + field.name] = forms.BooleanField(
                 label=f"Remove the stored {field.label}", required=False, widget=UnfoldBooleanWidget()

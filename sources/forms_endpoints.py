@@ -297,12 +297,13 @@ class EndpointForm(forms.Form):
 
 
 class _Endpoints(forms.BaseFormSet):
-    def get_deletion_widget(self) -> Any:
-        return UnfoldBooleanWidget(attrs={"data-remove": ""})
-
     def add_fields(self, form: Any, index: int | None) -> None:
         super().add_fields(form, index)
-        form.fields["DELETE"].label = "Remove this endpoint (its table stays in the warehouse)"
+        form.fields["DELETE"] = forms.BooleanField(
+            label="Remove this endpoint (its table stays in the warehouse)",
+            required=False,
+            widget=UnfoldBooleanWidget(attrs={"data-remove": ""}),
+        )
 
     def kept(self) -> list[dict[str, Any]]:
         return [

@@ -152,7 +152,7 @@ def apply(source: Source, specs: Iterable[StreamSpec]) -> Applied:
 
 
 def _refresh(stream: Stream, spec: StreamSpec) -> None:
-    if spec.is_learned:
+    if spec.is_learned and stream.columns:  # there is a table
         spec = replace(spec, columns=_kept_columns(learned_columns(stream.offered), spec.columns))
     open_settings = suggested(spec)
     stream.offered = to_plain(spec)

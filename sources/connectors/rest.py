@@ -48,8 +48,8 @@ AUTH_CHOICES = (
 
 class RestConnector:
     name = "rest"
-    label = "Any REST API"
-    summary = "Any system with an API that answers in JSON. You say where the rows are; nothing is programmed."
+    label = "REST API"
+    summary = "Any other system with an API that answers in JSON. You say where the rows are; nothing is programmed."
     fields = (
         FormField(
             "base_url",
@@ -162,11 +162,18 @@ class RestConnector:
     rate_limits: tuple[RateLimit, ...] = ()
     streams: tuple[StreamSpec, ...] = ()
 
+    reads_back = "what was changed"
+
+    def cursor_from(self, stream: StreamRequest, moment: datetime, since: Any) -> Any:
+        """The cursor that makes a read bring everything from `moment` (UTC) on."""
+        kept = _kept(since)
+        return {"value": min(moment, kept).isoformat()} if kept and stream.cursor_field else None
+
     def check(self, settings: Mapping[str, Any]) -> str:
         endpoint = endpoints_of(settings)[0]
         with rest_client(settings, tries=CHECK_TRIES) as client:
             try:
-                client.get(endpoint.path, dict(endpoint.params))
+                next(pages(client, endpoint, endpoint.since_params(None)), None)
             except PortalError as error:
                 if error.kind not in OF_ONE_ENDPOINT:
                     raise

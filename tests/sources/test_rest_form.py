@@ -220,16 +220,16 @@ def test_without_a_key_candidates_are_offered(staff, api):
     assert 'data-fill="cursor_field" data-value="updated_at"' in html
 
 
-def test_without_scripts_the_preview_is_a_page_that_looks_again(staff, api):
+def test_without_scripts_the_preview_is_a_page_with_a_link_to_look_again(staff, api):
     response = staff.post(ASK, filled(staff.get(ADD), api, _page="1"))
     assert response.status_code == 302
     waiting = staff.get(response.url).content.decode()
-    assert '<meta http-equiv="refresh" content="2">' in waiting
+    assert '<a href="">Look again</a>' in waiting
     assert "every 1s" not in waiting
     work()
     html = staff.get(response.url).content.decode()
     assert "Deal 1" in html
-    assert "refresh" not in html
+    assert "Look again" not in html
     assert "Nothing is saved yet" in html
 
 
@@ -298,12 +298,22 @@ def test_a_removed_endpoint_is_no_longer_offered(staff, api):
 
 def test_a_learned_type_stays_when_the_rows_look_different_today(staff, api):
     source = added(staff, api)
+    source.streams.update(columns={"id": "bigint"})  # as after a first sync
     api.clear_all_handlers()
     api.expect_request("/v1/deals").respond_with_json({"data": {"items": [{"id": "x1", "title": 7, "new": True}]}})
     probes.ask_saved(source, staff.user)
     work()
     columns = {name: type_ for name, type_, *_ in source.streams.get().offered["columns"]}
     assert columns == {"id": "bigint", "title": "text", "updated_at": "timestamp", "_extra": "json", "new": "bool"}
+
+
+def test_before_the_first_sync_each_look_learns_anew(staff, api):
+    source = added(staff, api)
+    api.clear_all_handlers()
+    api.expect_request("/v1/deals").respond_with_json({"data": {"items": [{"id": "x1"}]}})
+    probes.ask_saved(source, staff.user)
+    work()
+    assert source.streams.get().offered["columns"] == [["id", "text"], ["_extra", "json"]]
 
 
 def test_a_stored_secret_does_not_follow_to_another_address(staff, api):

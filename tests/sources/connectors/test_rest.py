@@ -392,6 +392,16 @@ def test_everything_each_time_ignores_the_cursor(httpserver):
     assert asked == [None, None]
 
 
+def test_a_backfill_begins_at_its_moment_and_never_skips_what_is_kept(httpserver):
+    connector = get_connector("rest")
+    request = StreamRequest("deals", cursor_field="updated_at")
+    kept = {"value": "2026-03-07T10:00:00+00:00"}
+    january = datetime(2026, 1, 1, tzinfo=UTC)
+    assert connector.cursor_from(request, january, kept) == {"value": "2026-01-01T00:00:00+00:00"}
+    assert connector.cursor_from(request, datetime(2026, 4, 1, tzinfo=UTC), kept) == kept
+    assert connector.cursor_from(StreamRequest("deals"), january, kept) is None
+
+
 def test_a_row_from_the_future_does_not_hide_what_comes_before_it(httpserver):
     recorded(httpserver, [*DEALS, {"id": 9, "updated_at": "2999-01-01T00:00:00Z"}])
     _, cursor = read(settings_for(httpserver, endpoint(**CURSOR)))
