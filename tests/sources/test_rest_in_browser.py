@@ -50,7 +50,7 @@ def pictured(page: Any, name: str) -> None:
 def fill_in(page: Any, api: Any, *, records: str) -> None:
     page.goto(ADD)
     page.get_by_label("Base URL").fill(api.url_for("/v1"))
-    page.get_by_label("Token", exact=True).fill(TOKEN)
+    page.locator("#id_setting_token").fill(TOKEN)
     card = page.locator("[data-endpoint]").first
     card.get_by_label("Name").fill("deals")
     card.get_by_label("Path").fill("/deals")
@@ -106,13 +106,13 @@ def test_only_the_fields_of_a_choice_are_shown(visit):  # noqa: F811
     page = visit()
     page.goto(ADD)
     for choice, shown in {
-        "bearer": ["Token"],
-        "header": ["Name of the key", "API key"],
-        "basic": ["User name"],
+        "bearer": ["token"],
+        "header": ["key_name", "api_key"],
+        "basic": ["username"],
     }.items():
         page.locator("#id_setting_auth").select_option(choice)
-        for label in ("Token", "Name of the key", "API key", "User name", "Client ID"):
-            assert page.get_by_label(label, exact=True).is_visible() == (label in shown), (choice, label)
+        for name in ("token", "key_name", "api_key", "username", "client_id"):
+            assert page.locator(f"#id_setting_{name}").is_visible() == (name in shown), (choice, name)
     card = page.locator("[data-endpoint]").first
     card.get_by_text("Pages", exact=True).click()
     card.get_by_label("More than one page").select_option("page")
