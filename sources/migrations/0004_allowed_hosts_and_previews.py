@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('sources', '0002_stream_state'),
+        ('sources', '0003_followed_logs'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
