@@ -155,7 +155,7 @@ def _measured(task: LogTask, seen: LogPosition) -> str:
 
 def _failed(task: LogTask, error: PortalError) -> PortalError:
     if task.kind == LogTask.Kind.MEASURE:
-        LogWatch.objects.filter(source_id=task.source_id).update(problem=error.sentence, measured_at=timezone.now())
+        LogWatch.objects.filter(source=task.source).update(problem=error.sentence, measured_at=timezone.now())
         LogTask.objects.fail(task.pk, error, secrets={})
     elif error.is_transient and task.claims < MOST_TRIES:
         delay = TRIES[min(task.claims, len(TRIES)) - 1]

@@ -192,8 +192,18 @@ def find_types(fetch: Fetch) -> dict[int, TypeInfo]:
     for oid, name, type_oid in fetch(_FIELDS):
         fields.setdefault(oid, []).append((name, type_oid))
     return {
-        oid: TypeInfo(oid, *facts, tuple(fields.get(oid, ())) if facts[1] == "C" else ())
-        for oid, *facts in fetch(_TYPES)
+        oid: TypeInfo(
+            oid,
+            name,
+            category,
+            kind,
+            base,
+            modifier,
+            element,
+            delimiter,
+            tuple(fields.get(oid, ())) if category == "C" else (),
+        )
+        for oid, name, category, kind, base, modifier, element, delimiter in fetch(_TYPES)
     }
 
 
