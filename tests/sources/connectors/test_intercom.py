@@ -44,11 +44,13 @@ def test_two_reads_make_the_same_table_as_one(sandbox, name):
     assert before[name]
     assert not any(read(given, name, cursor)[0].values())
     table = keyed(name, before[name])
+    came = 0
     for _ in range(3):
         sandbox.advance(days=7, hours=5)
         news, cursor = read(given, name, cursor)
-        assert news[name]
+        came += len(news[name])
         table |= keyed(name, news[name])
+    assert came  # a week of so small a company may pass without a conversation
 
     everything, _ = read(given, name)
 
