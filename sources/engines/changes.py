@@ -208,10 +208,11 @@ class _Settling:
         outputs.append(f"CASE WHEN {is_open} THEN s.{KEPT} END AS {KEPT}")
         base = " AND ".join(f"{{0}}.{quoted(name)} = s.{quoted(BASE + name)}" for name in self.spool.key)
         return (
+            # Complete rows are joined too, for nothing: with a condition on them DuckDB compares every pair of rows.
             f"SELECT {', '.join(outputs)} FROM {source} s"
-            f" LEFT JOIN {NET} n ON s.{KEPT} IS NOT NULL AND {base.format('n')}"
-            f" LEFT JOIN {self.target} b ON s.{KEPT} IS NOT NULL AND {base.format('b')}"
-            f" LEFT JOIN {self.target} o ON s.{KEPT} IS NOT NULL AND {self._same('o', 's')}"
+            f" LEFT JOIN {NET} n ON {base.format('n')}"
+            f" LEFT JOIN {self.target} b ON {base.format('b')}"
+            f" LEFT JOIN {self.target} o ON {self._same('o', 's')}"
         )
 
     def _as_typed(self, alias: str, name: str) -> str:

@@ -95,7 +95,7 @@ def test_killed_at_every_step_it_ends_with_what_the_source_has(shop, worker, del
     work = Workload(shop, seed=11)
     work.transactions(10)
     process = worker(deletes=deletes)
-    for point in ("slot made", "table read", "file copied", "after merge", "before complete"):
+    for point in ("slot made", "table read", "extracted", "after merge", "before complete"):
         assert process.sync(point) == -signal.SIGKILL, point
         work.transactions(2)
     assert process.sync() == 0
