@@ -35,7 +35,8 @@ format: env  ## Put the code in order
 	@$(BIN)/ruff check -q --fix . && $(BIN)/ruff format -q .
 
 bench: env  ## The ratios that README speaks of
-	@$(BIN)/python -m bench.pipeline && $(BIN)/python -m bench.pages && $(BIN)/python -m bench.idle
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements-bench.txt
+	@$(BIN)/python -m bench.pipeline && $(BIN)/python -m bench.sources && $(BIN)/python -m bench.cdc && $(BIN)/python -m bench.pages && $(BIN)/python -m bench.idle
 
 dbt: env  ## dbt on the demo's warehouse: make dbt ARGS="build --select mrr_events"
 	@$(DEMO) $(RUN) dbt -- $(ARGS)

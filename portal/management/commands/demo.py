@@ -118,7 +118,7 @@ class Command(BaseCommand):
         env["REDIS_URL"] = f"redis://127.0.0.1:{broker_port}/0"
         settings.BROKER_URL_FILE.write_text(env["REDIS_URL"])
 
-        self.say("The simulated company (Stripe, GitHub, PostgreSQL) …")
+        self.say("The simulated company (seven APIs and a PostgreSQL) …")
         sandbox_dir = data_dir / "sandbox"
         endpoints = sandbox_dir / "endpoints.json"
         endpoints.unlink(missing_ok=True)
@@ -130,7 +130,7 @@ class Command(BaseCommand):
         )
         supervisor.wait_until(sandbox, endpoints.exists, 180)
 
-        self.say("The portal's database, its first user, three sources and their checks …")
+        self.say("The portal's database, its first user, eight sources and their checks …")
         call_command("migrate", verbosity=0)
         call_command("demo_seed", endpoints=str(endpoints), verbosity=0)
 

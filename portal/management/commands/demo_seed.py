@@ -1,4 +1,4 @@
-"""The demo's first user, its three sources and their checks. May be run again: what people changed stays."""
+"""The demo's first user, its eight sources and their checks. May be run again: what people changed stays."""
 
 from __future__ import annotations
 
