@@ -120,7 +120,8 @@ class Team:
 
     def find(self, channel: str, ts: str) -> Message | None:
         """The message of a channel (no reply) with this ts."""
-        return next((message for message in self.channels[channel].messages if message.ts == ts), None)
+        # from the newest back: what is looked for was mostly just written, and a large world has very many
+        return next((message for message in reversed(self.channels[channel].messages) if message.ts == ts), None)
 
     def _ts(self, moment: int) -> str:
         """A moment with six more digits that no other message has."""
