@@ -19,7 +19,6 @@ from sources.connectors.base import FieldKind, FormField, Page, StreamRequest, S
 from sources.connectors.sheets_api import DEFAULT_URL, READS, ServiceKey, SheetsApi
 from sources.connectors.sheets_columns import column_name
 from sources.connectors.sheets_grid import Changed, Grid, combined, fill_merged, letters, quoted, start_of
-from sources.connectors.sheets_table import laid_out, pages, refuse_doubles
 
 CELLS_A_REQUEST = 250_000
 ROWS_LOOKED_AT = 60  # of each sheet, to say what there is
@@ -98,6 +97,8 @@ class GoogleSheetsConnector:
         return [book.spec(part, answer) for part, answer in zip(book.parts, answers, strict=True)]
 
     def read(self, settings: Mapping[str, Any], stream: StreamRequest, since: Any) -> Iterator[Page]:
+        from sources.connectors.sheets_table import laid_out, pages, refuse_doubles
+
         with _opened(settings) as (api, _):
             book = _Book(api.about(), settings)
             part = book.part(stream.name)
@@ -212,6 +213,8 @@ class _Book:
         )
 
     def spec(self, part: _Part, answer: Mapping[str, Any]) -> StreamSpec:
+        from sources.connectors.sheets_table import laid_out
+
         grid = _grid_of(answer)
         fill_merged(grid, self._merges(answer["range"]))
         columns, _ = laid_out(grid, part.header_row, None, self.locale)

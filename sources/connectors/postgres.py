@@ -19,7 +19,6 @@ from typing import Any
 
 from portal.failures import TerminalError
 from portal.redact import secrets_hidden
-from sources.connectors import postgres_log
 from sources.connectors.base import Column, FieldKind, FormField, Page, StreamRequest, StreamSpec, SyncMode
 from sources.connectors.log import LogPosition, News
 from sources.connectors.postgres_session import STATEMENT_MINUTES, Session, Table, connected
@@ -143,6 +142,8 @@ class PostgresConnector:
     reads_back = "every row dated"
 
     def check(self, settings: Mapping[str, Any]) -> str:
+        from sources.connectors import postgres_log
+
         with secrets_hidden([settings.get("password") or ""]), connected(settings) as connection:
             version = connection.value("select current_setting('server_version')")
             tables = connection.tables(settings)
@@ -160,6 +161,8 @@ class PostgresConnector:
         return sentence
 
     def discover(self, settings: Mapping[str, Any]) -> list[StreamSpec]:
+        from sources.connectors import postgres_log
+
         with secrets_hidden([settings.get("password") or ""]), connected(settings) as connection:
             specs = [_spec(table) for table in connection.tables(settings)]
             return postgres_log.offered(connection, specs) if self.is_followed(settings) else specs
@@ -188,23 +191,33 @@ class PostgresConnector:
         return settings.get("changes") == BY_LOG
 
     def keeps_deleted(self, settings: Mapping[str, Any]) -> bool:
+        from sources.connectors import postgres_log
+
         return postgres_log.keeps_deleted(settings)
 
     def follow(
         self, settings: Mapping[str, Any], source: str, streams: Sequence[tuple[StreamRequest, Any]]
     ) -> Iterator[News]:
+        from sources.connectors import postgres_log
+
         with secrets_hidden([settings.get("password") or ""]):
             yield from postgres_log.follow(settings, source, streams)
 
     def committed(self, settings: Mapping[str, Any], source: str, cursors: Sequence[Any]) -> LogPosition:
+        from sources.connectors import postgres_log
+
         with secrets_hidden([settings.get("password") or ""]):
             return postgres_log.committed(settings, source, cursors)
 
     def position(self, settings: Mapping[str, Any], source: str) -> LogPosition:
+        from sources.connectors import postgres_log
+
         with secrets_hidden([settings.get("password") or ""]):
             return postgres_log.position(settings, source)
 
     def let_go(self, settings: Mapping[str, Any], source: str) -> str:
+        from sources.connectors import postgres_log
+
         with secrets_hidden([settings.get("password") or ""]):
             return postgres_log.let_go(settings, source)
 
