@@ -77,9 +77,9 @@ def test_the_slot_moves_only_after_the_load(table, pull, monkeypatch):
 def test_a_confirmation_that_fails_is_no_failed_sync(table, pull, query, monkeypatch):
     pull()
     table.execute("insert into people values (3, 'Cy')")
-    monkeypatch.setattr("sources.connectors.postgres.postgres_log.committed", lambda *_: 1 / 0)
+    monkeypatch.setattr("sources.connectors.postgres_log.committed", lambda *_: 1 / 0)
     assert pull().log is None
-    monkeypatch.setattr("sources.connectors.postgres.postgres_log.committed", committed)
+    monkeypatch.setattr("sources.connectors.postgres_log.committed", committed)
     table.execute("insert into people values (4, 'Di')")
     assert pull().log is not None
     assert [number for number, _ in people(query)] == [1, 2, 3, 4]

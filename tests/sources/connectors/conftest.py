@@ -13,9 +13,9 @@ from sources.connectors import http
 MONDAY = 1_772_409_600  # 2 March 2026
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    """A small company behind real HTTP; its time stands still until a test moves it."""
+    """A small company behind real HTTP; its time stands still until a test of this file moves it."""
     with Sandbox.start(
         tmp_path_factory.mktemp("sandbox"), seed=7, scale=0.1, freeze=True, postgres=False, now=MONDAY
     ) as sandbox:
