@@ -15,6 +15,7 @@ from sources.connectors import get_connector
 from sources.connectors.base import StreamRequest
 from sources.engines.base import SyncOutcome, SyncRequest, TerminalSyncError
 from sources.engines.dlt_engine import DltEngine
+from tests.sources.connectors.conftest import MONDAY
 
 pytestmark = pytest.mark.slow
 
@@ -32,6 +33,13 @@ def pull(tmp_path: Path) -> Callable[..., SyncOutcome]:
         return DltEngine().sync(request, lambda stream, rows: None)
 
     return run
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
+    """A company of each test's own: how much is new after some days depends on the day."""
+    with Sandbox.start(tmp_path / "world", seed=7, scale=0.1, freeze=True, postgres=False, now=MONDAY) as company:
+        yield company
 
 
 def test_stripe_arrives_whole_and_then_only_what_is_new(sandbox, pull, query):
