@@ -39,6 +39,7 @@ class CopyJob(RunnableLoadJob, HasFollowupJobs):
     def run(self) -> None:
         client = self._job_client.sql_client
         table = client.make_qualified_table_name(self.load_table_name)
+        client.execute_sql("SET preserve_insertion_order = true")  # of two rows with one key the last one counts
         client.execute_sql(f"INSERT INTO {table} BY NAME {_rows_of([self._file_path], self._load_id)}")
 
 
@@ -61,7 +62,9 @@ class ReplaceJob(SqlFollowupJob):
         retyping = "".join(f"{each};\n" for each in _retyping(str(table["name"]), target, sql_client, types))
         job = cls(ParsedLoadJobFileName(str(table["name"]), ParsedLoadJobFileName.new_file_id(), 0, "sql").file_name())
         job._save_text_file(
-            f"{retyping}DELETE FROM {target};\nINSERT INTO {target} BY NAME {_rows_of(files, load_id)};"
+            # Nobody asks for an order of these rows, and without one all threads read at once: half the time.
+            f"SET preserve_insertion_order = false;\n{retyping}DELETE FROM {target};\n"
+            f"INSERT INTO {target} BY NAME {_rows_of(files, load_id)};"
         )
         return job
 

@@ -19,6 +19,7 @@ from typing import Any
 from portal.failures import PortalError, TerminalError, TransientError
 from portal.warehouse.duckdb import DuckDBWarehouse, quoted
 from sources.connectors.base import GONE
+from sources.engines.memory import limit_for
 from sources.engines.spool import WarehouseColumn
 
 SETTINGS = {
@@ -30,10 +31,6 @@ SETTINGS = {
     "LOAD__TRUNCATE_STAGING_DATASET": "true",
     "EXTRACT__WORKERS": "1",
 }
-
-# What DuckDB may keep in memory while it loads; beyond that it spills to disk. With 3 million rows a whole sync took
-# 0.8 GB at most, without this limit 1.3 GB, in the same time.
-MEMORY_LIMIT = "400MB"
 
 # What dlt and pyarrow import when they are first used.
 LAZY_IMPORTS = (
@@ -193,7 +190,7 @@ class DltStore:
                 "The warehouse file is held by another program.", str(error), kind="warehouse_busy"
             ) from error
         try:
-            connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
+            connection.execute(f"set memory_limit = '{limit_for(0, merges=True)}'")
             connection.execute("set timezone = 'UTC'")  # how moments become text
             yield connection
         finally:
@@ -247,6 +244,9 @@ class DltStore:
             connection.execute(f"delete from {quoted(self.dataset)}._dlt_version")
         self._open(connection)
         self._retype(loads)
+        widest = max((len(load.columns) for load in loads), default=0)
+        merges = any(load.disposition == "merge" for load in loads)
+        connection.execute(f"set memory_limit = '{limit_for(widest, merges=merges)}'")
         try:
             if loads:
                 self._pipeline.extract(self._source(loads, streams))
@@ -326,6 +326,8 @@ def as_load_error(error: Exception) -> PortalError:
     detail = "\n".join(f"{type(each).__name__}: {each}" for each in chain)[:20_000]
     if "No space left" in detail or "disk" in str(inner).lower():
         return TransientError("There is no room left on the warehouse's disk.", detail, kind="disk_full")
+    if "Out of Memory" in detail:
+        return TerminalError("The rows were read but need more memory than loading may take.", detail, kind="memory")
     if "lock" in str(inner).lower():
         return TransientError("The warehouse was busy with other work.", detail, kind="warehouse_busy")
     return TerminalError("The rows were read but could not be written to the warehouse.", detail, kind="load")

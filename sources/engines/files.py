@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-# Beyond this DuckDB spills to disk, beside the files.
-MEMORY_LIMIT = "200MB"
+from sources.engines.memory import limit_for
+
+ROW_GROUP_ROWS = 10_000  # a writer holds one group of every column in memory
 
 
 def fingerprint(files: Sequence[Path]) -> str:
@@ -36,13 +37,15 @@ def without_twins(files: Sequence[Path], key: Sequence[str], target: Path) -> in
     The first is the newest where a source lists newest first.
     """
     place = target.as_posix().replace("'", "''")
+    numbered = "read_parquet($files, filename = true, file_row_number = true)"
     with _asked(files) as ask:
+        # Only keys and places are ranked: whole rows would all have to be held.
         return ask(
-            "copy (select * exclude (filename, file_row_number) from"
-            " read_parquet($files, filename = true, file_row_number = true)"
-            f" qualify row_number() over (partition by {_listed(key)}"
-            " order by list_position($files, filename), file_row_number) = 1)"
-            f" to '{place}' (format parquet, compression lz4_raw)"
+            f"copy (select * exclude (filename, file_row_number) from {numbered}"
+            " where (filename, file_row_number) not in"
+            f" (select (filename, file_row_number) from {numbered} qualify row_number() over"
+            f" (partition by {_listed(key)} order by list_position($files, filename), file_row_number) > 1))"
+            f" to '{place}' (format parquet, compression lz4_raw, row_group_size {ROW_GROUP_ROWS})"
         )[0]
 
 
@@ -57,9 +60,11 @@ def filled(files: Sequence[Path], names: Sequence[str]) -> list[str]:
 @contextmanager
 def _asked(files: Sequence[Path]) -> Iterator[Any]:
     import duckdb
+    import pyarrow.parquet as pq
 
     with duckdb.connect() as connection:
-        connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
+        # Beyond this DuckDB spills to disk, beside the files.
+        connection.execute(f"set memory_limit = '{limit_for(len(pq.read_schema(files[0])))}'")
         connection.execute("set temp_directory = $folder", {"folder": str(files[0].parent / "spill")})
         yield lambda sql: connection.execute(sql, {"files": [str(path) for path in files]}).fetchone()
 

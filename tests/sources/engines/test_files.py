@@ -42,3 +42,19 @@ def test_of_twins_the_first_that_came_stays_also_across_files(tmp_path):
 
     assert files.without_twins(paths, ["id"], target) == 13
     assert sorted(pq.read_table(target).to_pylist(), key=lambda row: row["id"])[0] == {"id": 1, "seen": 0}
+
+
+@pytest.mark.slow
+def test_wide_rows_are_written_without_holding_all_of_them(tmp_path):
+    path, target = tmp_path / "wide.parquet", tmp_path / "once.parquet"
+    rows, columns = 100_000, 60  # 64 characters each: 390 MB
+    with pq.ParquetWriter(
+        path, pa.schema([("id", pa.int64())] + [(f"c{n}", pa.string()) for n in range(columns)])
+    ) as w:
+        for begin in range(0, rows, 10_000):
+            texts = pa.array([f"{n:064d}" for n in range(begin, begin + 10_000)])
+            ids = pa.array(range(begin, begin + 10_000)) if begin else pa.array([0, 0, *range(2, 10_000)])
+            w.write_table(pa.Table.from_arrays([ids, *[texts] * columns], schema=w.schema))
+
+    assert files.without_twins([path], ["id"], target) == rows - 1
+    assert pq.read_metadata(target).num_rows == rows - 1
