@@ -12,6 +12,8 @@ from typing import Any
 
 import duckdb
 
+from sources.connectors import get_connector
+
 _TYPES = {
     "text": "VARCHAR",
     "bigint": "BIGINT",
@@ -22,6 +24,17 @@ _TYPES = {
     "json": "VARCHAR",
     "decimal": "DECIMAL(12, 2)",
 }
+
+
+def _declared(connector: str, *names: str) -> dict[str, dict[str, str]]:
+    """Tables of streams that declare their columns, as the connector itself says."""
+    specs = {spec.name: spec for spec in get_connector(connector).streams}
+    return {
+        f"raw_{connector}.{name}": {
+            column.name: column.type for column in specs[name].columns if column.name != "_extra"
+        }
+        for name in names
+    }
 
 
 def _columns(**by_type: str) -> dict[str, str]:
@@ -134,6 +147,21 @@ RAW_SCHEMA: dict[str, dict[str, str]] = {
     "raw_postgres.events": _columns(
         bigint="id user_id", text="workspace_id name", json="properties", timestamp="created_at"
     ),
+    # A sheet's columns are its headers; these are the finance team's of the sandbox company.
+    "raw_google_sheets.plan": _columns(
+        bigint="_row",
+        text="quarter column_h notes",
+        date="month",
+        double="plan_mrr plan_new_mrr plan_churn headcount costs actual_mrr actual_costs",
+    ),
+    **_declared(
+        "hubspot",
+        *("contacts", "companies", "deals", "deal_stage_history", "tickets", "owners", "pipelines", "pipeline_stages"),
+        "associations",
+    ),
+    **_declared("intercom", "contacts", "companies", "conversations", "conversation_parts", "tags", "teams", "admins"),
+    **_declared("slack", "channels", "users", "messages", "replies", "reactions"),
+    **_declared("mixpanel", "events", "profiles", "cohorts"),
 }
 
 Rows = Iterable[Mapping[str, Any]]
