@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import datetime as dt
+import itertools
 from collections import defaultdict
 from decimal import Decimal
 from pathlib import Path
@@ -11,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from metrics.dbt_project import PROJECT_DIR
-from sandbox import truth
+from sandbox import truth, truth_retention
 from sandbox.company import Company
 from tests.dbt.helpers import STRIPE, Warehouse, problems
 from tests.dbt.sandbox_rows import load_by_file, stripe_rows
@@ -65,3 +67,37 @@ def test_every_movement_is_the_true_one(world: tuple[Company, Warehouse]) -> Non
     ours = warehouse.rows("select customer_id, event_date, event_type, mrr_change from mart_finance.mrr_events")
     assert sorted(ours) == sorted(theirs)
     assert len(ours) > 500
+
+
+def test_every_rate_of_every_month_is_the_true_one(world: tuple[Company, Warehouse]) -> None:
+    company, warehouse = world
+    names = [field.name for field in dataclasses.fields(truth_retention.MonthRates)]
+    ours = warehouse.rows(f"select {', '.join(names)} from mart_finance.revenue_retention order by month")
+    theirs = [dataclasses.astuple(row) for row in truth_retention.month_rates(company, rates=_rate)]
+    assert ours == theirs
+    assert len(ours) == 25
+    assert sum(row[names.index("trials_converted")] for row in ours) > 5
+
+
+def test_every_cell_of_every_cohort_is_the_true_one(world: tuple[Company, Warehouse]) -> None:
+    company, warehouse = world
+    ours = warehouse.rows(
+        "select cohort_month, months_since, customers, mrr from mart_finance.cohort_retention order by 1, 2"
+    )
+    assert ours == [dataclasses.astuple(cell) for cell in truth_retention.cohorts(company, rates=_rate)]
+    assert len(ours) > 200
+
+
+def test_the_bars_of_the_waterfall_stand_on_each_other(world: tuple[Company, Warehouse]) -> None:
+    company, warehouse = world
+    bars = warehouse.rows(
+        "select month, step, amount, bar_from, bar_to from mart_finance.mrr_waterfall order by month, step_order"
+    )
+    for first in range(0, len(bars), 8):
+        month = bars[first : first + 8]
+        assert month[0][4] == month[0][2] and month[-1][3] == 0
+        for below, above in itertools.pairwise(month[:-1]):
+            assert above[3] == below[4] and above[4] - above[3] == above[2]
+        assert month[-2][4] == month[-1][4] == month[-1][2]
+    true = {row.month: row for row in truth.monthly(company, rates=_rate)}
+    assert {row[0]: row[2] for row in bars if row[1] == "end"} == {month: row.mrr for month, row in true.items()}
