@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils.module_loading import import_string
 
+from metrics import switches
 from metrics.dbt_types import BuildOutcome, BuildRequest
 from metrics.manifest import read_manifest
 from metrics.models import Build, BuildNode
@@ -70,7 +71,7 @@ def perform(build: Build) -> BuildOutcome | None:
                     raw_tables=frozenset(raw_tables),
                     warehouse_url=settings.WAREHOUSE_URL,
                     work_dir=_work_dir(),
-                    vars=settings.DBT_VARS,
+                    vars=switches.current(),
                 )
             )
     except Exception as error:  # whatever it was, it must reach the row

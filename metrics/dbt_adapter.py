@@ -38,7 +38,7 @@ def build(request: BuildRequest) -> BuildOutcome:
     before = _read_state(location)
     is_familiar = before == state
     changed = request.changed if is_familiar else ()
-    selection = choose(changed, request.raw_tables, _sources(manifest), _marts(manifest), manifest.child_map)
+    selection = choose(changed, request.raw_tables, source_tables(manifest), _marts(manifest), manifest.child_map)
     outcome = BuildOutcome(left_out=list(selection.left_out))
     if not selection.is_empty:
         # Gone until this build is known to be good: after a failure everything is built.
@@ -97,7 +97,7 @@ def _variables(request: BuildRequest) -> dict[str, Any]:
 
 
 # --- what to build ----------------------------------------------------------------------------------------------------
-def _sources(manifest: Manifest) -> list[SourceTable]:
+def source_tables(manifest: Manifest) -> list[SourceTable]:
     return [
         SourceTable(unique_id, f"{source.schema}.{source.identifier}", bool(source.meta.get("optional")))
         for unique_id, source in manifest.sources.items()
@@ -114,7 +114,7 @@ def _marts(manifest: Manifest) -> list[Mart]:
 
 def _views_below(selection: Selection, manifest: Manifest) -> list[str]:
     """The views that show what changed (everything, when nothing is selected)."""
-    tables = {f"source:{source.table}+": source.unique_id for source in _sources(manifest)}
+    tables = {f"source:{source.table}+": source.unique_id for source in source_tables(manifest)}
     changed = [tables[selector] for selector in selection.select] or list(tables.values())
     gone = [tables[selector] for selector in selection.exclude]
     reached = descendants(changed, manifest.child_map) - descendants(gone, manifest.child_map)

@@ -6,8 +6,11 @@ from django.db import models
 from django.db.models import Q
 from django.urls import reverse
 
+from metrics.models_switches import MetricSwitches, SwitchPreview
 from portal.runs import Run, RunStatus
 from sources.models import SyncRun
+
+__all__ = ["Build", "BuildNode", "MetricSwitches", "SwitchPreview"]
 
 
 class Build(Run):

@@ -21,9 +21,9 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from metrics import builds
+from metrics import builds, switches
 from metrics.dbt_types import BAD_STATUSES
-from metrics.models import Build, BuildNode
+from metrics.models import Build, BuildNode, SwitchPreview
 from portal.failures import PortalError, as_portal_error
 from portal.models import Publication
 from portal.runs import RunStatus, Trigger, heartbeat
@@ -131,6 +131,12 @@ def log_task(pk: int) -> list[Step]:
 def probe(pk: int) -> list[Step]:
     if Probe.objects.claim(pk):
         probes.perform(Probe.objects.get(pk=pk))
+    return []
+
+
+def switch_preview(pk: int) -> list[Step]:
+    if SwitchPreview.objects.claim(pk):
+        switches.perform(SwitchPreview.objects.get(pk=pk))
     return []
 
 

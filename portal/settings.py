@@ -194,6 +194,7 @@ CELERY_TASK_ROUTES = {
     "portal.tasks.run_probe": {"queue": "default"},
     "portal.tasks.run_log_task": {"queue": "default"},
     "portal.tasks.run_build": {"queue": "warehouse"},
+    "portal.tasks.run_switch_preview": {"queue": "warehouse"},
     "portal.tasks.run_scan": {"queue": "warehouse"},
     "portal.tasks.run_publication": {"queue": "warehouse"},
 }

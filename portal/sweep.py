@@ -19,7 +19,8 @@ from typing import Any
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
-from metrics.models import Build
+from metrics import switches
+from metrics.models import Build, SwitchPreview
 from portal import pipeline
 from portal.failures import TransientError
 from portal.models import Beacon, Publication
@@ -40,6 +41,7 @@ STAGES: dict[Any, str] = {
     Publication: "run_publication",
     Probe: "run_probe",
     LogTask: "run_log_task",
+    SwitchPreview: "run_switch_preview",
 }
 
 
@@ -63,6 +65,7 @@ def sweep(now: datetime) -> list[Step]:
     incidents.resolve_retired()
     steps += pipeline.reconsider_edited()
     probes.purge(now)
+    switches.purge(now)
     return [*steps, MAIL]
 
 
@@ -90,7 +93,7 @@ def recover_lost(model: Any, now: datetime) -> list[int]:
             pipeline.report_failed_sync(run)
         elif isinstance(run, LogTask):
             logs.report_task(run, error)
-        elif not isinstance(run, Probe):
+        elif not isinstance(run, Probe | SwitchPreview):
             incidents.report(
                 kind=Incident.Kind.PUBLICATION,
                 fingerprint=f"lost:{model._meta.model_name}",

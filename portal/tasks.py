@@ -45,6 +45,11 @@ def run_probe(pk: int) -> None:
 
 
 @shared_task
+def run_switch_preview(pk: int) -> None:
+    send_all(pipeline.switch_preview(pk))
+
+
+@shared_task
 def run_log_task(pk: int) -> None:
     send_all(pipeline.log_task(pk))
 

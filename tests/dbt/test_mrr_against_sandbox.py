@@ -95,9 +95,11 @@ def test_the_bars_of_the_waterfall_stand_on_each_other(world: tuple[Company, War
     )
     for first in range(0, len(bars), 8):
         month = bars[first : first + 8]
-        assert month[0][4] == month[0][2] and month[-1][3] == 0
+        assert month[0][4] == month[0][2]
+        assert month[-1][3] == 0
         for below, above in itertools.pairwise(month[:-1]):
-            assert above[3] == below[4] and above[4] - above[3] == above[2]
+            assert above[3] == below[4]
+            assert above[4] - above[3] == above[2]
         assert month[-2][4] == month[-1][4] == month[-1][2]
     true = {row.month: row for row in truth.monthly(company, rates=_rate)}
     assert {row[0]: row[2] for row in bars if row[1] == "end"} == {month: row.mrr for month, row in true.items()}
