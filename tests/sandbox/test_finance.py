@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import pytest
+
 from sandbox import truth
 from sandbox.finance import BUDGET_RATES, MONTHS_AHEAD
 from sandbox.timeline import add_months, day_of, month_start
 from tests.sandbox.conftest import MONDAY
+
+pytestmark = pytest.mark.slow  # a company is simulated for it
 
 
 def true_mrr(sandbox) -> dict[str, int]:

@@ -13,6 +13,8 @@ from jsonschema import Draft202012Validator
 from sandbox.features import FEATURES
 from tests.sandbox.specs import FIXTURES, complaints, spec
 
+pytestmark = pytest.mark.slow  # a company is simulated for it
+
 ZONE = ZoneInfo("America/Los_Angeles")
 
 

@@ -14,6 +14,8 @@ from sandbox.company import Company
 from sandbox.crm import LOST, OPEN_STAGES, WON
 from sandbox.timeline import DAY, office_time, utc
 
+pytestmark = pytest.mark.slow  # a company is simulated for it
+
 OPENED = int(dt.datetime(2026, 3, 16, 9, 30, tzinfo=dt.UTC).timestamp())
 
 

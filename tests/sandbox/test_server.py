@@ -18,6 +18,8 @@ from sandbox import truth
 from sandbox.server import ENDPOINTS_FILE, Sandbox
 from tests.sandbox.conftest import MONDAY, Client
 
+pytestmark = pytest.mark.slow  # a company is simulated for it
+
 
 def wait_for(condition, seconds=30.0):
     deadline = time.monotonic() + seconds

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 import requests
 
 from sandbox.billing.ledger import Ledger
+
+pytestmark = pytest.mark.slow  # a company is simulated for it
 
 
 def error(answer: requests.Response) -> dict:

@@ -8,6 +8,8 @@ import pytest
 
 from tests.sandbox.specs import FIXTURES, complaints, recorded_objects, recordings, schema_validator, spec, validator
 
+pytestmark = pytest.mark.slow  # a company is simulated for it
+
 LISTS = ("customers", "subscriptions", "invoices", "charges", "refunds", "products", "prices", "events")
 SINGLES = {
     "customers": "/v1/customers/{customer}",

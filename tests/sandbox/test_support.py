@@ -13,6 +13,8 @@ from sandbox.team import SIZE
 from sandbox.timeline import DAY, HOUR, utc
 from tests.sandbox.conftest import MONDAY
 
+pytestmark = pytest.mark.slow  # a company is simulated for it
+
 
 @pytest.fixture(scope="module")
 def company() -> Company:

@@ -13,6 +13,8 @@ from sandbox.features import BY_NAME, DRIVERS, FEATURES, UNDRIVEN, leaving
 from sandbox.timeline import DAY, day_of
 from tests.sandbox.conftest import MONDAY
 
+pytestmark = pytest.mark.slow  # a company is simulated for it
+
 
 @pytest.fixture(scope="module")
 def company() -> Company:
