@@ -20,6 +20,7 @@ from metrics.models import Build, BuildNode
 from portal.failures import as_portal_error
 from portal.runs import RunStatus, Trigger, heartbeat
 from portal.warehouse import get_warehouse
+from sources.connectors.log import DELETED_AT
 from sources.models import Attempt, SyncRun
 from sources.syncs import has_lost_attempts
 
@@ -70,6 +71,7 @@ def perform(build: Build) -> BuildOutcome | None:
                     changed=tuple(changed),
                     raw_tables=frozenset(raw_tables),
                     warehouse_url=settings.WAREHOUSE_URL,
+                    soft_deletes=frozenset(warehouse.tables_with(DELETED_AT, schema_prefix="raw_")),
                     work_dir=_work_dir(),
                     vars=switches.current(),
                 )

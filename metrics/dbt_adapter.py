@@ -33,7 +33,7 @@ def build(request: BuildRequest) -> BuildOutcome:
     started = time.perf_counter()
     location = dbt_project.Location(request.warehouse_url, request.work_dir)
     manifest = dbt_project.parsed(location)
-    variables = _variables(request)
+    variables = variables_of(request)
     state = _state(location, variables, request)
     before = _read_state(location)
     is_familiar = before == state
@@ -89,9 +89,10 @@ def _run(command: list[str], location: dbt_project.Location, manifest: Manifest,
     outcome.error = _model_error(outcome.nodes, results, location)
 
 
-def _variables(request: BuildRequest) -> dict[str, Any]:
+def variables_of(request: BuildRequest) -> dict[str, Any]:
     """The company's switches, and one "now" for the whole build (UTC)."""
     variables = dict(request.vars)
+    variables["soft_deletes"] = sorted(request.soft_deletes)
     variables.setdefault("as_of", datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S"))
     return variables
 

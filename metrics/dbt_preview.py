@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from metrics import dbt_project
+from metrics.dbt_adapter import source_tables, variables_of
 from metrics.dbt_selection import choose
 from metrics.dbt_types import BuildRequest
 from portal.failures import PortalError, TerminalError
@@ -41,10 +41,10 @@ def compare(request: BuildRequest, proposed: Mapping[str, Any]) -> list[dict[str
     location = dbt_project.Location(request.warehouse_url, request.work_dir / "preview")
     manifest = _parsed(location)
     missing = _missing(request, manifest)
-    as_of = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
+    common = {**variables_of(request), "missing_tables": missing}  # one moment for both
     try:
         before, after = (
-            _numbers(location, manifest, {"as_of": as_of, **values, "missing_tables": missing})
+            _numbers(location, manifest, {**common, **values})
             for values in (request.vars, proposed)
         )
     finally:
@@ -75,8 +75,6 @@ def _parsed(location: dbt_project.Location) -> Manifest:
 
 def _missing(request: BuildRequest, manifest: Manifest) -> list[str]:
     """The optional raw tables that do not exist. Raises `TerminalError` when one that is needed does not."""
-    from metrics.dbt_adapter import source_tables
-
     selection = choose((), request.raw_tables, source_tables(manifest), (), manifest.child_map)
     needed = {f"source:{table}+" for table in _tables_below(manifest)}
     if lacking := sorted(needed.intersection(selection.exclude)):

@@ -16,12 +16,14 @@ class BuildRequest:
 
     `changed`: raw tables ("raw_stripe.invoices") whose downstream is to be built; () builds everything.
     `raw_tables`: those that exist; what needs another one is left out, and said so.
+    `soft_deletes`: those of them whose deleted rows stay, with `_deleted_at`; staging leaves such rows out.
     """
 
     changed: tuple[str, ...]
     raw_tables: frozenset[str]
     warehouse_url: str
     work_dir: Path
+    soft_deletes: frozenset[str] = frozenset()
     vars: Mapping[str, Any] = field(default_factory=dict)
     full_refresh: bool = False
 

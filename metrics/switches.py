@@ -22,6 +22,7 @@ from portal import dispatch
 from portal.failures import as_portal_error
 from portal.runs import heartbeat
 from portal.warehouse import get_warehouse
+from sources.connectors.log import DELETED_AT
 
 # A dotted path: only the process that builds imports dbt.
 DBT_PREVIEW = "metrics.dbt_preview.compare"
@@ -59,6 +60,7 @@ def perform(preview: SwitchPreview) -> None:
             request = BuildRequest(
                 changed=(),
                 raw_tables=frozenset(warehouse.tables(schema_prefix="raw_")),
+                soft_deletes=frozenset(warehouse.tables_with(DELETED_AT, schema_prefix="raw_")),
                 warehouse_url=settings.WAREHOUSE_URL,
                 work_dir=Path(settings.DATA_DIR) / "dbt",
                 vars=now,

@@ -33,6 +33,9 @@ class Warehouse(Protocol):
     def tables(self, *, schema_prefix: str = "") -> set[str]:
         """`schema.table` of everything in the candidate warehouse (what workers write), call it as the writer."""
 
+    def tables_with(self, column: str, *, schema_prefix: str = "") -> set[str]:
+        """Those of `tables` that have a column of this name."""
+
     def publish(self, version: str, *, schema_prefix: str = "mart_") -> str:
         """Make the candidate marts readable as one new version; returns its location. Costs what the marts weigh.
 

@@ -85,6 +85,19 @@ class DuckDBWarehouse:
         with duckdb.connect(str(self.path)) as connection:
             return {f"{schema}.{table}" for schema, table in self._tables(connection, schema_prefix)}
 
+    def tables_with(self, column: str, *, schema_prefix: str = "") -> set[str]:
+        if not self.path.exists():
+            return set()
+        import duckdb
+
+        with duckdb.connect(str(self.path)) as connection:
+            rows = connection.execute(
+                "select schema_name, table_name from duckdb_columns()"
+                " where database_name = current_database() and column_name = ?",
+                [column],
+            ).fetchall()
+        return {f"{schema}.{table}" for schema, table in rows if schema.startswith(schema_prefix)}
+
     @staticmethod
     def _tables(connection: Any, schema_prefix: str) -> list[tuple[str, str]]:
         rows = connection.execute(

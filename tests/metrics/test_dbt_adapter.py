@@ -311,3 +311,20 @@ def test_a_warehouse_of_another_kind_is_refused_in_a_sentence(tmp_path: Path) ->
     request = BuildRequest((), frozenset(RAW_SCHEMA), "bigquery://project", tmp_path)
     with pytest.raises(TerminalError, match="cannot be built in a warehouse of the kind “bigquery” yet"):
         build(request)
+
+
+def test_rows_deleted_at_their_source_are_left_out_as_soon_as_a_table_keeps_them(warehouse: Warehouse) -> None:
+    warehouse.insert(
+        postgres__users=[{"id": 1, "workspace_id": "w"}, {"id": 2, "workspace_id": "w"}],
+        postgres__workspaces=[{"id": "w"}],
+    )
+    assert problems(warehouse.build()) == []
+    users = "select user_id from staging.stg_postgres__users order by 1"
+    assert warehouse.rows(users) == [(1,), (2,)]
+
+    warehouse.execute("alter table raw_postgres.users add column _deleted_at timestamptz")
+    warehouse.execute("update raw_postgres.users set _deleted_at = now() where id = 2")
+    outcome = warehouse.build("raw_postgres.users", soft_deletes=frozenset({"raw_postgres.users"}))
+
+    assert problems(outcome) == []
+    assert warehouse.rows(users) == [(1,)]

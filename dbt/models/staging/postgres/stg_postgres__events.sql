@@ -14,6 +14,7 @@ renamed as (
         cast(properties as {{ dbt.type_string() }}) as properties,
         {{ utc_timestamp('created_at') }} as happened_at
     from source
+    where {{ not_deleted('raw_postgres', 'events') }}
 
 )
 

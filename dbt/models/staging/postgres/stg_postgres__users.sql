@@ -17,6 +17,7 @@ renamed as (
         {{ utc_timestamp('last_seen_at') }} as last_seen_at,
         {{ utc_timestamp('deleted_at') }} as deleted_at
     from source
+    where {{ not_deleted('raw_postgres', 'users') }}
 
 )
 

@@ -17,6 +17,7 @@ renamed as (
         {{ utc_timestamp('created_at') }} as created_at,
         {{ utc_timestamp('updated_at') }} as updated_at
     from source
+    where {{ not_deleted('raw_postgres', 'workspaces') }}
 
 )
 
