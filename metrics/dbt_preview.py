@@ -43,10 +43,7 @@ def compare(request: BuildRequest, proposed: Mapping[str, Any]) -> list[dict[str
     missing = _missing(request, manifest)
     common = {**variables_of(request), "missing_tables": missing}  # one moment for both
     try:
-        before, after = (
-            _numbers(location, manifest, {**common, **values})
-            for values in (request.vars, proposed)
-        )
+        before, after = (_numbers(location, manifest, {**common, **values}) for values in (request.vars, proposed))
     finally:
         _forget(location, manifest)
     return [

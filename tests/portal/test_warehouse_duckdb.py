@@ -160,7 +160,9 @@ def test_tables_of_a_warehouse_that_is_not_there_yet_are_none(settings, tmp_path
 def test_tables_are_found_by_a_column(warehouse):
     assert warehouse.tables_with("x") == set()
     with warehouse.writer(), duckdb.connect(str(warehouse.path)) as connection:
-        connection.execute("create schema raw_a; create table raw_a.t (_deleted_at int); create table t (_deleted_at int)")
+        connection.execute(
+            "create schema raw_a; create table raw_a.t (_deleted_at int); create table t (_deleted_at int)"
+        )
         connection.execute("create table raw_a.u (id int)")
 
     assert warehouse.tables_with("_deleted_at", schema_prefix="raw_") == {"raw_a.t"}
