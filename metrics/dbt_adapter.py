@@ -100,7 +100,12 @@ def variables_of(request: BuildRequest) -> dict[str, Any]:
 # --- what to build ----------------------------------------------------------------------------------------------------
 def source_tables(manifest: Manifest) -> list[SourceTable]:
     return [
-        SourceTable(unique_id, f"{source.schema}.{source.identifier}", bool(source.meta.get("optional")))
+        SourceTable(
+            unique_id,
+            f"{source.schema}.{source.identifier}",
+            bool(source.meta.get("optional")),
+            tuple(source.meta.get("optional_for") or ()),
+        )
         for unique_id, source in manifest.sources.items()
     ]
 
@@ -117,8 +122,7 @@ def _views_below(selection: Selection, manifest: Manifest) -> list[str]:
     """The views that show what changed (everything, when nothing is selected)."""
     tables = {f"source:{source.table}+": source.unique_id for source in source_tables(manifest)}
     changed = [tables[selector] for selector in selection.select] or list(tables.values())
-    gone = [tables[selector] for selector in selection.exclude]
-    reached = descendants(changed, manifest.child_map) - descendants(gone, manifest.child_map)
+    reached = descendants(changed, manifest.child_map) - selection.unbuilt
     return sorted(
         f"{node.schema}.{node.alias}"
         for unique_id, node in manifest.nodes.items()

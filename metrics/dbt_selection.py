@@ -8,11 +8,21 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class SourceTable:
-    """A raw table that the dbt project reads. `is_optional`: what reads it copes when it does not exist."""
+    """A raw table that the dbt project reads.
+
+    `is_optional`: all that reads it copes when it does not exist. `optional_for`: these dbt models (by name) do, and what
+    leads to them; everything else below it is left out.
+    """
 
     unique_id: str
     table: str  # "raw_stripe.invoices"
     is_optional: bool
+    optional_for: tuple[str, ...] = ()
+
+    @property
+    def reads_as_empty(self) -> bool:
+        """Whether its staging shows no rows when the table does not exist, instead of being left out itself."""
+        return self.is_optional or bool(self.optional_for)
 
 
 @dataclass(frozen=True)
@@ -27,13 +37,14 @@ class Mart:
 class Selection:
     """dbt's own words for what to build (`select`; () is everything) and what not, with the reasons for people.
 
-    `is_empty`: nothing in the project is downstream of what changed.
+    `unbuilt`: the unique ids of all that is excluded. `is_empty`: nothing in the project is downstream of what changed.
     """
 
     select: tuple[str, ...]
     exclude: tuple[str, ...]
     missing_optional: tuple[str, ...]
     left_out: tuple[str, ...]
+    unbuilt: frozenset[str] = frozenset()
     is_empty: bool = False
 
 
@@ -47,27 +58,46 @@ def choose(
     """Work out a build. `changed` () means everything; `children` is the dbt graph by unique id."""
     sources = sorted(sources, key=lambda source: source.table)
     absent = [source for source in sources if source.table not in raw_tables]
-    needed = [source for source in absent if not source.is_optional]
     present = [source for source in sources if source.table in raw_tables]
     known = {source.table for source in present}
     changed = list(changed)
     select = tuple(f"source:{table}+" for table in sorted(known.intersection(changed)))
+    tops = {source: _tops(source, children) for source in absent if not source.is_optional}
+    below = {source.table: found | descendants(found, children) for source, found in tops.items()}
     return Selection(
         select=select,
-        exclude=tuple(f"source:{source.table}+" for source in needed),
-        missing_optional=tuple(source.table for source in absent if source.is_optional),
-        left_out=_left_out(needed, marts, children),
+        exclude=tuple(sorted({_selector(top, source) for source, found in tops.items() for top in found})),
+        missing_optional=tuple(source.table for source in absent if source.reads_as_empty),
+        left_out=_left_out(below, marts),
+        unbuilt=frozenset[str]().union(*below.values()),
         is_empty=not present or (bool(changed) and not select),
     )
 
 
-def _left_out(
-    needed: list[SourceTable], marts: Iterable[Mart], children: Mapping[str, Iterable[str]]
-) -> tuple[str, ...]:
-    below = {source.table: descendants([source.unique_id], children) for source in needed}
+def _tops(source: SourceTable, children: Mapping[str, Iterable[str]]) -> set[str]:
+    """Where to cut when the table does not exist: these and everything below them cannot be built."""
+    if not source.optional_for:
+        return {source.unique_id}
+    below = descendants([source.unique_id], children)
+    coping = {node for node in below if _name(node) in source.optional_for}
+    ways = {node for node in below - coping if coping & descendants([node], children)}
+    cut = {child for node in {source.unique_id} | ways for child in children.get(node, ())}
+    # A test that looks at nothing but what is built holds for no rows as well.
+    return {node for node in cut - coping - ways if node.startswith("model.")}
+
+
+def _selector(top: str, source: SourceTable) -> str:
+    return f"source:{source.table}+" if top == source.unique_id else f"{_name(top)}+"
+
+
+def _name(unique_id: str) -> str:
+    return unique_id.rsplit(".", 1)[-1]
+
+
+def _left_out(below: Mapping[str, set[str]], marts: Iterable[Mart]) -> tuple[str, ...]:
     sentences = []
     for mart in sorted(marts, key=lambda mart: mart.relation):
-        lacking = [table for table, descendants in below.items() if mart.unique_id in descendants]
+        lacking = [table for table, unbuilt in below.items() if mart.unique_id in unbuilt]
         if lacking:
             sentences.append(f"{mart.relation}: needs {', '.join(lacking)}, which no source has brought in yet.")
     return tuple(sentences)

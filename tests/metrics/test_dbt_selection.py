@@ -56,5 +56,40 @@ def test_a_table_that_is_said_to_have_changed_but_does_not_exist_is_not_selected
     assert selection.is_empty
 
 
+# raw_crm.deals → stg_deals → int_deals → customers (which can do without) and → deals → report;
+# accounts is below customers, compared below customers and deals.
+PARTLY = SourceTable("source.deals", "raw_crm.deals", is_optional=False, optional_for=("customers",))
+CRM_MARTS = [Mart(f"model.p.{name}", f"mart.{name}") for name in ("customers", "deals", "accounts", "compared")]
+CRM_CHILDREN = {
+    "source.deals": ["model.p.stg_deals"],
+    "model.p.stg_deals": ["model.p.int_deals", "test.p.key_of_stg_deals.1"],
+    "model.p.int_deals": ["model.p.customers", "model.p.deals"],
+    "source.invoices": ["model.p.customers"],
+    "model.p.customers": ["model.p.accounts", "model.p.compared", "test.p.customers_know_deals.2"],
+    "model.p.deals": ["model.p.compared", "test.p.customers_know_deals.2"],
+}
+
+
+def test_a_table_can_be_optional_for_some_and_needed_by_the_rest() -> None:
+    selection = choose((), frozenset({"raw_stripe.invoices"}), [SOURCES[0], PARTLY], CRM_MARTS, CRM_CHILDREN)
+    assert selection.exclude == ("deals+",)
+    assert selection.missing_optional == ("raw_crm.deals",)
+    assert selection.left_out == (
+        "mart.compared: needs raw_crm.deals, which no source has brought in yet.",
+        "mart.deals: needs raw_crm.deals, which no source has brought in yet.",
+    )
+    assert selection.unbuilt == {"model.p.deals", "model.p.compared", "test.p.customers_know_deals.2"}
+
+
+def test_what_can_do_without_one_table_still_needs_the_others() -> None:
+    selection = choose((), frozenset({"raw_crm.deals"}), [SOURCES[0], PARTLY], CRM_MARTS, CRM_CHILDREN)
+    assert selection.exclude == ("source:raw_stripe.invoices+",)
+    assert [sentence.split(":")[0] for sentence in selection.left_out] == [
+        "mart.accounts",
+        "mart.compared",
+        "mart.customers",
+    ]
+
+
 def test_descendants_are_found_once_even_in_a_loop() -> None:
     assert descendants(["a"], {"a": ["b", "c"], "b": ["c"], "c": ["a"]}) == {"a", "b", "c"}
