@@ -105,6 +105,7 @@ def source_tables(manifest: Manifest) -> list[SourceTable]:
             f"{source.schema}.{source.identifier}",
             bool(source.meta.get("optional")),
             tuple(source.meta.get("optional_for") or ()),
+            str(source.meta.get("one_of") or ""),
         )
         for unique_id, source in manifest.sources.items()
     ]

@@ -11,13 +11,15 @@ class SourceTable:
     """A raw table that the dbt project reads.
 
     `is_optional`: all that reads it copes when it does not exist. `optional_for`: these dbt models (by name) do, and what
-    leads to them; everything else below it is left out.
+    leads to them; everything else below it is left out. `one_of` names a kind of tables that can stand in for each other:
+    what reads them needs any one of them.
     """
 
     unique_id: str
     table: str  # "raw_stripe.invoices"
     is_optional: bool
     optional_for: tuple[str, ...] = ()
+    one_of: str = ""
 
     @property
     def reads_as_empty(self) -> bool:
@@ -62,12 +64,16 @@ def choose(
     known = {source.table for source in present}
     changed = list(changed)
     select = tuple(f"source:{table}+" for table in sorted(known.intersection(changed)))
-    tops = {source: _tops(source, children) for source in absent if not source.is_optional}
-    below = {source.table: found | descendants(found, children) for source, found in tops.items()}
+    served = {source.one_of for source in present if source.one_of}
+    needed = [source for source in absent if not source.is_optional and source.one_of not in served]
+    tops = {source: _tops(source, children) for source in needed}
+    below: dict[str, set[str]] = {}
+    for source, found in tops.items():
+        below.setdefault(_label(source, needed), set()).update(found | descendants(found, children))
     return Selection(
         select=select,
         exclude=tuple(sorted({_selector(top, source) for source, found in tops.items() for top in found})),
-        missing_optional=tuple(source.table for source in absent if source.reads_as_empty),
+        missing_optional=tuple(source.table for source in absent if source.reads_as_empty or source not in needed),
         left_out=_left_out(below, marts),
         unbuilt=frozenset[str]().union(*below.values()),
         is_empty=not present or (bool(changed) and not select),
@@ -101,6 +107,13 @@ def _left_out(below: Mapping[str, set[str]], marts: Iterable[Mart]) -> tuple[str
         if lacking:
             sentences.append(f"{mart.relation}: needs {', '.join(lacking)}, which no source has brought in yet.")
     return tuple(sentences)
+
+
+def _label(source: SourceTable, needed: list[SourceTable]) -> str:
+    """The table, or those of which any one would do."""
+    return " or ".join(
+        other.table for other in needed if other is source or (other.one_of and other.one_of == source.one_of)
+    )
 
 
 def descendants(unique_ids: Iterable[str], children: Mapping[str, Iterable[str]]) -> set[str]:

@@ -51,6 +51,30 @@ def test_a_missing_optional_table_turns_off_nothing() -> None:
     assert selection.missing_optional == ("raw_stripe.coupons",)
 
 
+EVENTS = [
+    SourceTable("source.events", "raw_postgres.events", is_optional=False, one_of="usage events"),
+    SourceTable("source.other_events", "raw_mixpanel.events", is_optional=False, one_of="usage events"),
+]
+USAGE = {"source.events": ["model.usage"], "source.other_events": ["model.usage"]}
+
+
+def test_of_tables_that_stand_in_for_each_other_one_is_enough() -> None:
+    marts = [Mart("model.usage", "mart_product.active_usage")]
+    selection = choose((), frozenset({"raw_mixpanel.events"}), EVENTS, marts, USAGE)
+    assert (selection.exclude, selection.left_out) == ((), ())
+    assert selection.missing_optional == ("raw_postgres.events",)
+
+
+def test_without_any_of_tables_that_stand_in_for_each_other_what_needs_one_is_left_out() -> None:
+    marts = [Mart("model.usage", "mart_product.active_usage")]
+    selection = choose((), ALL, [*SOURCES, *EVENTS], [*MARTS, *marts], {**CHILDREN, **USAGE})
+    assert selection.exclude == ("source:raw_mixpanel.events+", "source:raw_postgres.events+")
+    assert selection.missing_optional == ()
+    assert selection.left_out == (
+        "mart_product.active_usage: needs raw_mixpanel.events or raw_postgres.events, which no source has brought in yet.",
+    )
+
+
 def test_a_table_that_is_said_to_have_changed_but_does_not_exist_is_not_selected() -> None:
     selection = choose(["raw_github.pulls"], ALL - {"raw_github.pulls"}, SOURCES, MARTS, CHILDREN)
     assert selection.is_empty
