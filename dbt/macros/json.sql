@@ -22,3 +22,20 @@
     cross join unnest(json_value_array({{ column }})) as {{ element }}
     where {{ column }} is not null
 {%- endmacro %}
+
+{#- The text at `path` (a list of keys) inside a JSON object; null when there is none. -#}
+{% macro json_text(column, path) -%}
+    {{ return(adapter.dispatch('json_text')(column, path)) }}
+{%- endmacro %}
+
+{% macro duckdb__json_text(column, path) -%}
+    json_extract_string(cast({{ column }} as varchar), '$."{{ path | join('"."') }}"')
+{%- endmacro %}
+
+{% macro postgres__json_text(column, path) -%}
+    (cast({{ column }} as jsonb) #>> '{% raw %}{{% endraw %}{{ path | join(",") }}{% raw %}}{% endraw %}')
+{%- endmacro %}
+
+{% macro bigquery__json_text(column, path) -%}
+    json_value({{ column }}, '$."{{ path | join('"."') }}"')
+{%- endmacro %}

@@ -1,0 +1,53 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    on_schema_change='fail',
+    pre_hook="{{ forget_changed_days(ref('int_usage__events'), 'used_on', 'uses', 'last_load_id') }}"
+) }}
+
+with events as (
+
+    select * from {{ ref('int_usage__events') }}
+
+),
+
+{% if is_incremental() -%}
+-- What has changed since was forgotten before (see forget_changed_days).
+kept_days as (
+
+    select distinct used_on from {{ this }}
+
+),
+
+new_events as (
+
+    select events.*
+    from events
+    left join kept_days on events.used_on = kept_days.used_on
+    where kept_days.used_on is null
+
+),
+{%- else -%}
+new_events as (
+
+    select * from events
+
+),
+{%- endif %}
+
+final as (
+
+    select
+        used_on,
+        user_id,
+        workspace_id,
+        feature,
+        count(*) as uses,
+        min(happened_at) as first_used_at,
+        max(load_id) as last_load_id
+    from new_events
+    group by used_on, user_id, workspace_id, feature
+
+)
+
+select * from final
