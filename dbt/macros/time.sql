@@ -58,3 +58,8 @@
 {% macro hours_between(start, end) -%}
     cast({{ dbt.datediff(start, end, 'second') }} as {{ dbt.type_float() }}) / 3600
 {%- endmacro %}
+
+{#- Whole seconds as days, with their fraction. -#}
+{% macro days_of_seconds(seconds) -%}
+    cast({{ seconds }} as {{ dbt.type_float() }}) / 86400
+{%- endmacro %}

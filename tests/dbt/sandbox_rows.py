@@ -52,12 +52,12 @@ def load_by_file(path: Path, rows: dict[str, list[dict[str, Any]]], folder: Path
     with duckdb.connect(str(path)) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         for table, records in rows.items():
-            columns = list(RAW_SCHEMA[table])
+            columns = [*RAW_SCHEMA[table], "_extra"]
             file = folder / f"{table}.csv"
             with file.open("w", newline="") as stream:
                 writer = csv.writer(stream)
                 writer.writerow(columns)
-                writer.writerows([_plain(record[name]) for name in columns] for record in records)
+                writer.writerows([_plain(record.get(name)) for name in columns] for record in records)
             names = ", ".join(f'"{name}"' for name in columns)
             connection.execute(
                 f"INSERT INTO {table} ({names}) SELECT {names} FROM read_csv(?, all_varchar = true, nullstr = '\\N')",
