@@ -85,6 +85,9 @@ class Case:
     last_close_seconds: int | None = None
     rating: int | None = None
     reopens: int = 0
+    #: When it was closed and when it was opened again, each time, in epoch seconds.
+    closed_at: list[int] = field(default_factory=list)
+    reopened_at: list[int] = field(default_factory=list)
 
 
 class Support:
@@ -211,6 +214,7 @@ class Support:
         now, case = self.timeline.now, self.cases[conversation.id]
         conversation.state, conversation.waiting_since = "closed", None
         self._add(conversation, "close", conversation.admin)
+        case.closed_at.append(now)
         case.last_close_seconds = now - conversation.created_at
         if case.first_close_seconds is None:
             case.first_close_seconds = case.last_close_seconds
@@ -236,6 +240,7 @@ class Support:
         conversation.state = "open"
         conversation.reopens += 1
         self.cases[conversation.id].reopens += 1
+        self.cases[conversation.id].reopened_at.append(self.timeline.now)
         self._say(conversation)
         self.timeline.at(self._at_work(45 * MINUTE, 0.9), self._answer, conversation, 1)
 

@@ -63,3 +63,8 @@
 {% macro days_of_seconds(seconds) -%}
     cast({{ seconds }} as {{ dbt.type_float() }}) / 86400
 {%- endmacro %}
+
+{#- Whole seconds as hours, with their fraction. -#}
+{% macro hours_of_seconds(seconds) -%}
+    cast({{ seconds }} as {{ dbt.type_float() }}) / 3600
+{%- endmacro %}
