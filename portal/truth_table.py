@@ -18,6 +18,7 @@ from typing import Any
 from metrics.dbt_project import PROJECT_DIR
 from sandbox import truth, truth_retention
 from sandbox.company import Company
+from sandbox.timeline import day_of
 
 Row = tuple[Any, ...]
 Ask = Callable[[str], Sequence[Row]]
@@ -85,6 +86,13 @@ def _month_ends(company: Company) -> Iterable[Row]:
             yield (month.month, customer, mrr)
 
 
+def _plan(company: Company) -> Iterable[Row]:
+    actual = {month.month: month.mrr for month in truth.monthly(company, rates=rate)}
+    for start, month in company.finance.months.items():
+        day = day_of(start)
+        yield (day, Decimal(month.plan_mrr), Decimal(month.plan_new), Decimal(month.plan_churn), actual.get(day))
+
+
 def _names(kind: type) -> str:
     return ", ".join(field.name for field in fields(kind))
 
@@ -128,5 +136,11 @@ QUESTIONS: tuple[Question, ...] = (
         "cohorts: customers and MRR",
         f"select {_names(truth_retention.Cell)} from mart_finance.cohort_retention",
         lambda company: map(astuple, truth_retention.cohorts(company, rates=rate)),
+    ),
+    Question(
+        "finance",
+        "the finance team's plan, and what came of it",
+        "select month, plan_mrr, plan_new_mrr, plan_churned_mrr, actual_mrr from mart_finance.plan_vs_actual",
+        _plan,
     ),
 )
