@@ -45,8 +45,9 @@ def build(request: BuildRequest) -> BuildOutcome:
         (location.work_dir / STATE_FILE).unlink(missing_ok=True)
         is_fresh_start = request.full_refresh or not is_familiar
         command = _command(selection, variables, with_definitions=is_fresh_start)
-        # A seed keeps the column types of its first load, an incremental model its rows: new SQL begins again.
-        if request.full_refresh or before.get("files") != state["files"]:
+        # A seed keeps the column types of its first load, an incremental model its rows: what was built by other SQL, with
+        # other switches or from other tables begins again. A new day alone changes no rows.
+        if request.full_refresh or {**before, "day": None} != {**state, "day": None}:
             command.append("--full-refresh")
         _run(command, location, manifest, outcome)
         if not is_fresh_start:
