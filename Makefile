@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RUN := $(BIN)/python manage.py
 DEMO := DEMO=true
 
-.PHONY: help demo demo-reset test test-fast recordings lint format bench dbt env chromium clean
+.PHONY: help demo demo-reset test test-fast recordings lint format bench dbt env chromium bigquery clean
 
 help:  ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -17,7 +17,7 @@ demo-reset: $(VENV)/.runtime  ## Forget the demo's data and begin again
 	@$(DEMO) $(RUN) demo_reset
 	@$(DEMO) $(RUN) demo
 
-test: env chromium  ## Lint, types and every test
+test: env chromium bigquery  ## Lint, types and every test
 	@bin/check
 	@$(BIN)/pytest -q -n 2 --dist loadfile
 
@@ -52,5 +52,8 @@ $(VENV)/.dev: requirements.txt requirements-nodeps.txt requirements-dev.txt bin/
 chromium:
 	@bin/chromium
 
-clean:  ## Remove the environment (the demo's data stays)
-	rm -rf $(VENV)
+bigquery: env
+	@bin/bigquery-emulator
+
+clean:  ## Remove the environments (the demo's data stays)
+	rm -rf $(VENV) .venv-bigquery

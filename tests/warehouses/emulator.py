@@ -1,0 +1,132 @@
+"""A BigQuery on this machine for tests: its own process on a free port of 127.0.0.1, stopped by the id that began it.
+
+It cannot show what Google bills, nor Google's limits and speed; what is sent about those is tested where it is sent.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+ENVIRONMENT = ROOT / ".venv-bigquery"
+PROJECT = "test-project"
+START_SECONDS = 90.0
+STOP_SECONDS = 15.0
+
+# Google's client asks for nothing over the network with these; a service account's key would make it.
+CREDENTIALS = {
+    "type": "authorized_user",
+    "client_id": "x",
+    "client_secret": "x",
+    "refresh_token": "x",
+    "token": "emulator",
+    "expiry": "2099-01-01T00:00:00.000000Z",
+    "quota_project_id": PROJECT,
+}
+
+
+class Emulator:
+    """`with Emulator(folder) as emulator`: ready when it is entered."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = _free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What Google's clients (ours, dbt's, Soda's, dlt's) read to come here."""
+        return {
+            "BIGQUERY_EMULATOR_HOST": self.url,
+            "GOOGLE_APPLICATION_CREDENTIALS": str(self.folder / "credentials.json"),
+            "GOOGLE_CLOUD_PROJECT": PROJECT,
+        }
+
+    def __enter__(self) -> Emulator:
+        program = ENVIRONMENT / "bin" / "local-bigquery"
+        if not (ENVIRONMENT / ".installed").exists():
+            raise RuntimeError("The BigQuery emulator is not installed. Run bin/bigquery-emulator (make test does).")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "credentials.json").write_text(json.dumps(CREDENTIALS))
+        command = [str(program), "serve", "--host", "127.0.0.1", "--port", str(self.port), "--grpc-port", "0"]
+        command += ["--project", PROJECT, "--data-dir", str(self.folder / "data")]
+        with (self.folder / "emulator.log").open("wb") as log:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                env={**os.environ, "HOME": str(ENVIRONMENT / "home")},
+            )
+        try:
+            self._wait_until_ready()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def _wait_until_ready(self) -> None:
+        """The port opens before it answers."""
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            assert self._process is not None
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                log = (self.folder / "emulator.log").read_text(errors="replace")[-2000:]
+                raise RuntimeError(f"The BigQuery emulator did not start. Its log ends with:\n{log}")
+            try:
+                with urllib.request.urlopen(f"{self.url}/bigquery/v2/projects/{PROJECT}/datasets", timeout=5):
+                    return
+            except (urllib.error.URLError, TimeoutError, ConnectionError):
+                time.sleep(0.1)
+
+
+@contextmanager
+def as_google_answers(environment: Mapping[str, str]) -> Iterator[None]:
+    """The environment for Google's clients, and two answers of the emulator that differ from Google's put right."""
+    from google.cloud.bigquery import QueryJob
+
+    destination = QueryJob.destination
+
+    def told(self: QueryJob) -> object:
+        # The emulator leaves out where a CREATE TABLE … AS went; dbt reads it.
+        return destination.fget(self) or self.ddl_target_table
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        patch.setattr(QueryJob, "destination", property(told))
+        yield
+
+
+def _free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        number: int = probe.getsockname()[1]
+        return number
