@@ -144,7 +144,7 @@ def _state(location: dbt_project.Location, variables: Mapping[str, Any], request
         "vars": {name: value for name, value in sorted(variables.items()) if name != "as_of"},
         "tables": sorted(request.raw_tables),
         "day": now.date().isoformat(),
-        "warehouse": location.warehouse_identity,
+        "warehouse": location.target.identity,
     }
 
 

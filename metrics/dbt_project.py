@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from metrics.dbt_targets import Target, target_of
 from portal.failures import TerminalError
 
 if TYPE_CHECKING:
@@ -29,47 +30,31 @@ PROJECT_DIR = Path(__file__).resolve().parent.parent / "dbt"
 before_closing: list[Callable[[Any], None]] = []
 
 _lock = threading.RLock()
-_manifests: dict[tuple[str, str], tuple[str, Manifest]] = {}
+_manifests: dict[tuple[str, str, str], tuple[str, Manifest]] = {}
 
 
 @dataclass(frozen=True)
 class Location:
-    """Where dbt builds and where it may leave files. `warehouse_url`: duckdb:///path."""
+    """Where dbt builds and where it may leave files. `warehouse_url`: what WAREHOUSE_URL says."""
 
-    warehouse_url: str
+    warehouse_url: str = field(repr=False)
     work_dir: Path
     project_dir: Path = field(default_factory=lambda: PROJECT_DIR)
 
     @property
+    def target(self) -> Target:
+        return target_of(self.warehouse_url)
+
+    @property
     def environment(self) -> dict[str, str]:
         """What profiles.yml reads, and dbt's silence towards the network."""
-        scheme = self.warehouse_url.partition("://")[0]
-        if scheme != "duckdb":
-            raise TerminalError(
-                f"The metrics cannot be built in a warehouse of the kind “{scheme}” yet.",
-                "metrics.dbt_project knows duckdb:///path.",
-                kind="dbt_warehouse",
-            )
+        target = self.target
         return {
-            "DBT_TARGET": "duckdb",
-            # duckdb:////absolute or duckdb:///relative, as portal.warehouse reads it
-            "DBT_DUCKDB_PATH": os.path.abspath(self.warehouse_url.removeprefix("duckdb:///")),
+            **target.environment,
+            "DBT_TARGET": target.name,
             "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
             "DO_NOT_TRACK": "1",
         }
-
-    @property
-    def database(self) -> str:
-        """What DuckDB calls the file; names of relations in a manifest contain it."""
-        return Path(self.environment["DBT_DUCKDB_PATH"]).stem
-
-    @property
-    def warehouse_identity(self) -> str:
-        """The address, and which file it is: a file that was made anew holds nothing that was built before."""
-        path = self.environment["DBT_DUCKDB_PATH"]
-        with contextlib.suppress(FileNotFoundError):
-            return f"{self.warehouse_url}#{os.stat(path).st_ino}"
-        return self.warehouse_url
 
     @property
     def arguments(self) -> list[str]:
@@ -115,7 +100,8 @@ def parsed(location: Location) -> Manifest:
     Raises `TerminalError` with dbt's message when the project cannot be parsed.
     """
     with _lock:
-        key = (str(location.project_dir), location.database)
+        target = location.target
+        key = (str(location.project_dir), target.name, target.database)
         current = fingerprint(location.project_dir)
         known = _manifests.get(key)
         if known and known[0] == current:

@@ -47,10 +47,25 @@
     ) }}
 {%- endmacro %}
 
+{#- A number with at most `digits` places after the point: BigQuery's CAST knows no such type, so it rounds first. -#}
+{% macro decimal_of(expression, digits) -%}
+    {{ return(adapter.dispatch('decimal_of')(expression, digits)) }}
+{%- endmacro %}
+
+{% macro default__decimal_of(expression, digits) -%}
+    cast({{ expression }} as numeric(18, {{ digits }}))
+{%- endmacro %}
+
+{% macro bigquery__decimal_of(expression, digits) -%}
+    round(cast({{ expression }} as numeric), {{ digits }})
+{%- endmacro %}
+
+{#- The type of money. What is not whole cents is brought to them by `decimal_of(…, 2)`, not by a cast. -#}
 {% macro type_money() -%} {{ return(adapter.dispatch('type_money')()) }} {%- endmacro %}
 {% macro default__type_money() -%} numeric(18, 2) {%- endmacro %}
+{% macro bigquery__type_money() -%} numeric {%- endmacro %}
 
 {#- Cents as money in major units: 12345 → 123.45. -#}
 {% macro cents_to_money(column) -%}
-    cast(cast({{ column }} as {{ dbt.type_numeric() }}) / 100 as {{ type_money() }})
+    {{ decimal_of("cast(" ~ column ~ " as " ~ dbt.type_numeric() ~ ") / 100", 2) }}
 {%- endmacro %}

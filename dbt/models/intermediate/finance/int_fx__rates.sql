@@ -9,7 +9,7 @@ dollars as (
     select
         cast(rate_date as date) as rate_date,
         lower(cast(currency as {{ dbt.type_string() }})) as currency,
-        cast(usd_rate as numeric(18, 8)) as usd_rate
+        {{ decimal_of('usd_rate', 8) }} as usd_rate
     from rates
     where lower(cast(currency as {{ dbt.type_string() }})) <> 'usd'
 
@@ -18,7 +18,7 @@ dollars as (
     select distinct
         cast(rate_date as date) as rate_date,
         'usd' as currency,
-        cast(1 as numeric(18, 8)) as usd_rate
+        {{ decimal_of('1', 8) }} as usd_rate
     from rates
 
 ),
@@ -38,7 +38,7 @@ converted as (
     select
         dollars.currency,
         dollars.rate_date,
-        cast(dollars.usd_rate / reporting.usd_rate as numeric(18, 8)) as rate
+        {{ decimal_of('dollars.usd_rate / reporting.usd_rate', 8) }} as rate
     from dollars
     inner join reporting on dollars.rate_date = reporting.rate_date
     where dollars.currency <> '{{ var("reporting_currency") }}'
@@ -62,7 +62,7 @@ final as (
         '{{ var("reporting_currency") }}' as currency,
         cast('1970-01-01' as date) as valid_from,
         cast('9999-12-31' as date) as valid_to,
-        cast(1 as numeric(18, 8)) as rate
+        {{ decimal_of('1', 8) }} as rate
 
 )
 

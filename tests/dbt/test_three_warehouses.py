@@ -1,0 +1,186 @@
+"""The same raw rows and the same SQL in DuckDB, PostgreSQL and BigQuery: the same marts, row by row, to the cent."""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import psycopg
+import pytest
+
+from metrics import dbt_project
+from metrics.dbt_adapter import build
+from metrics.dbt_types import BuildOutcome, BuildRequest
+from sandbox.server import Sandbox
+from tests.dbt.every_source import fill_from_sandbox
+from tests.dbt.helpers import problems
+from tests.dbt.raw_schema import RAW_SCHEMA
+from tests.warehouses.emulator import PROJECT
+from tests.warehouses.fixtures import new_database
+from tests.warehouses.loading import into_bigquery, into_postgres
+
+pytestmark = pytest.mark.slow
+
+# In the middle of a month, two years into the company's life.
+NOW = dt.datetime(2026, 11, 15, 10, 30, tzinfo=dt.UTC)
+OTHERS = ("postgres", "bigquery")
+# What a small company need not have at a moment.
+MAY_BE_EMPTY = {"mart_finance.mrr_scheduled_churn"}
+Rows = list[tuple[Any, ...]]
+
+
+@dataclass
+class World:
+    """What was built where: `ask` answers a question in each of the three."""
+
+    outcomes: Mapping[str, BuildOutcome]
+    ask: Mapping[str, Callable[[str], Rows]]
+    location: dbt_project.Location
+
+    @property
+    def marts(self) -> list[str]:
+        """Every mart that the project has, as "schema.table"."""
+        nodes = dbt_project.parsed(self.location).nodes.values()
+        return sorted(
+            f"{node.schema}.{node.alias}"
+            for node in nodes
+            if node.resource_type == "model" and node.schema.startswith("mart_")
+        )
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory, postgres_server: Any, bigquery_emulator: Any) -> Iterator[World]:
+    folder: Path = tmp_path_factory.mktemp("three")
+    raw = folder / "warehouse.duckdb"
+    with Sandbox.start(folder / "sandbox", seed=7, scale=0.2, freeze=True, now=int(NOW.timestamp())) as sandbox:
+        fill_from_sandbox(raw, sandbox)
+    url = new_database(postgres_server, "three")
+    urls = {"duckdb": f"duckdb:///{raw}", "postgres": url, "bigquery": f"bigquery://{PROJECT}/EU"}
+    with psycopg.connect(url, autocommit=True) as connection:
+        into_postgres(raw, connection)
+        into_bigquery(raw, folder)
+        outcomes = {name: _build(urls[name], folder / name) for name in urls}
+        with duckdb.connect(str(raw), read_only=True) as embedded:
+            embedded.execute("set TimeZone = 'UTC'")
+            connection.execute("set timezone = 'UTC'")
+            ask = {
+                "duckdb": lambda sql: embedded.execute(sql).fetchall(),
+                "postgres": lambda sql: connection.execute(sql).fetchall(),
+                "bigquery": _ask_bigquery,
+            }
+            yield World(outcomes, ask, dbt_project.Location(urls["duckdb"], folder / "duckdb"))
+
+
+def _build(url: str, work_dir: Path) -> BuildOutcome:
+    variables = {"as_of": NOW.strftime("%Y-%m-%d %H:%M:%S")}
+    return build(BuildRequest((), frozenset(RAW_SCHEMA), url, work_dir, variables))
+
+
+def _ask_bigquery(sql: str) -> Rows:
+    from google.cloud import bigquery
+
+    return [tuple(row.values()) for row in bigquery.Client().query(sql).result()]
+
+
+def comparable(value: Any) -> Any:
+    """Moments in UTC without a zone, decimals without trailing zeros, text as it is."""
+    match value:
+        case decimal.Decimal():
+            return value.normalize() + 0
+        case dt.datetime():
+            return value if value.tzinfo is None else value.astimezone(dt.UTC).replace(tzinfo=None)
+        case _:
+            return value
+
+
+def are_equal(one: Any, other: Any) -> bool:
+    """Exactly, but for the last bit of a fraction: sums of these depend on the order of the rows."""
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-9)
+    return bool(one == other)
+
+
+def differences(left: Rows, right: Rows, columns: list[str]) -> list[str]:
+    """The first rows that differ, for people."""
+    if len(left) != len(right):
+        return [f"{len(left)} rows and {len(right)} rows"]
+    found = []
+    for one, other in zip(left, right, strict=True):
+        unequal = [
+            f"{name}: {a!r} and {b!r}" for name, a, b in zip(columns, one, other, strict=True) if not are_equal(a, b)
+        ]
+        if unequal:
+            found.append(f"{one[0]!r}: {', '.join(unequal)}")
+    return found[:5]
+
+
+def in_order(rows: Rows) -> Rows:
+    """By what is exact first: a fraction that differs in its last bit must not change the order."""
+
+    def key(row: tuple[Any, ...]) -> tuple[str, ...]:
+        exact = [repr(value) for value in row if not isinstance(value, float)]
+        return (*exact, *(f"{value:.6f}" for value in row if isinstance(value, float)))
+
+    return sorted((tuple(comparable(value) for value in row) for row in rows), key=key)
+
+
+@pytest.mark.parametrize("name", ["duckdb", *OTHERS])
+def test_everything_is_built_and_every_rule_holds(world: World, name: str) -> None:
+    outcome = world.outcomes[name]
+    assert problems(outcome) == []
+    assert outcome.left_out == []
+    assert outcome.models == world.outcomes["duckdb"].models > 30
+    assert outcome.tests == world.outcomes["duckdb"].tests > 40
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_every_mart_is_the_same_row_by_row(world: World, name: str) -> None:
+    wrong = {}
+    for mart in world.marts:
+        described = world.ask["duckdb"](f"describe {mart}")
+        columns = [row[0] for row in described]
+        sql = f"select {', '.join(columns)} from {mart}"
+        ours, theirs = (in_order(world.ask[each](sql)) for each in ("duckdb", name))
+        if found := differences(ours, theirs, columns):
+            wrong[mart] = found
+    assert wrong == {}
+
+
+def test_the_marts_have_rows_to_compare(world: World) -> None:
+    counts = {mart: world.ask["duckdb"](f"select count(*) from {mart}")[0][0] for mart in world.marts}
+    assert sum(counts.values()) > 1000
+    assert [mart for mart, rows in counts.items() if not rows and mart not in MAY_BE_EMPTY] == []
+
+
+def test_no_number_has_only_four_bytes(world: World) -> None:
+    """Seven digits are too few for cents of a large amount, and DuckDB calls that a float."""
+    sql = (
+        "select schema_name, table_name, column_name from duckdb_columns()"
+        " where data_type = 'FLOAT' and database_name = current_database() and not internal"
+    )
+    assert world.ask["duckdb"](sql) == []
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ((decimal.Decimal("10.00"),), (decimal.Decimal("10.01"),)),
+        (("a", None), ("a", 0)),
+        ((dt.datetime(2026, 1, 1, tzinfo=dt.UTC),), (dt.datetime(2026, 1, 1, 1),)),
+        ((1.0,), (1.00001,)),
+    ],
+)
+def test_a_difference_is_seen(one: tuple[Any, ...], other: tuple[Any, ...]) -> None:
+    assert differences(in_order([one]), in_order([other]), ["x", "y"][: len(one)])
+
+
+def test_what_only_looks_different_is_equal() -> None:
+    one = [(decimal.Decimal("10.50"), dt.datetime(2026, 1, 1, 1, tzinfo=dt.timezone(dt.timedelta(hours=1))), 0.1 + 0.2)]
+    other = [(decimal.Decimal("10.5"), dt.datetime(2026, 1, 1), 0.3)]
+    assert differences(in_order(one), in_order(other), ["a", "b", "c"]) == []
