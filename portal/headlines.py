@@ -100,12 +100,7 @@ def _read(publication: Publication) -> Headlines:
     warehouse = get_warehouse()
     schema, table = MART
     try:
-        found = warehouse.query(
-            publication.location,
-            "select table_name from information_schema.tables where table_schema = ? and table_name = ?",
-            MART,
-        )
-        if not found.rows:
+        if f"{schema}.{table}" not in warehouse.columns(publication.location):
             return Headlines(
                 problem="The published data holds no MRR yet. It appears once a billing source is synced and built."
             )

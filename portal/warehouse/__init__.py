@@ -10,13 +10,17 @@ from django.utils.module_loading import import_string
 
 from portal.warehouse.base import QueryResult, Warehouse
 
-__all__ = ["QueryResult", "Warehouse", "get_warehouse"]
+__all__ = ["QueryResult", "Warehouse", "get_warehouse", "warehouse_at"]
 
-ADAPTERS: dict[str, str] = {"duckdb": "portal.warehouse.duckdb.DuckDBWarehouse"}
+ADAPTERS: dict[str, str] = {
+    "bigquery": "portal.warehouse.bigquery.BigQueryWarehouse",
+    "duckdb": "portal.warehouse.duckdb.DuckDBWarehouse",
+    "postgresql": "portal.warehouse.postgres.PostgresWarehouse",
+}
 
 
 @cache
-def _warehouse(url: str) -> Warehouse:
+def warehouse_at(url: str) -> Warehouse:
     scheme = url.partition(":")[0]
     if scheme not in ADAPTERS:
         raise ImproperlyConfigured(
@@ -27,4 +31,4 @@ def _warehouse(url: str) -> Warehouse:
 
 
 def get_warehouse() -> Warehouse:
-    return _warehouse(settings.WAREHOUSE_URL)
+    return warehouse_at(settings.WAREHOUSE_URL)

@@ -7,6 +7,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from portal.failures import TerminalError
+
+# Seconds that a page waits for an answer.
+QUERY_TIMEOUT = 30.0
+
 
 @dataclass(frozen=True)
 class QueryResult:
@@ -20,12 +25,13 @@ class QueryResult:
 
 
 class Warehouse(Protocol):
-    """An adapter each: DuckDB (embedded default), BigQuery and PostgreSQL later."""
+    """An adapter each: DuckDB (embedded default), PostgreSQL, BigQuery. Schemas are named as everybody says them
+    (`mart_finance`), wherever a warehouse keeps its candidates and versions (`portal.warehouse.names`)."""
 
     scheme: str
 
     def writer(self, timeout: float | None = None) -> AbstractContextManager[None]:
-        """Hold the right to write. On DuckDB one process at a time; raises `TransientError` after `timeout` seconds.
+        """Hold the right to write, one process at a time; raises `TransientError` after `timeout` seconds.
 
         Whoever holds it may nest it. The right ends with the process, however that ends.
         """
@@ -45,5 +51,33 @@ class Warehouse(Protocol):
     def discard_unpublished(self, keep: Iterable[str]) -> list[str]:
         """Remove published versions that are not in `keep` (locations) and nobody reads; returns what went."""
 
-    def query(self, location: str, sql: str, parameters: Sequence[Any] = (), *, limit: int = 10_000) -> QueryResult:
-        """Read a published version. Read-only; for pages. Raises `TerminalError` when it cannot be read."""
+    def columns(self, location: str) -> dict[str, tuple[str, ...]]:
+        """What a published version holds: "schema.table" → its columns, in order."""
+
+    def query(
+        self,
+        location: str,
+        sql: str,
+        parameters: Sequence[Any] = (),
+        *,
+        limit: int = 10_000,
+        timeout: float = QUERY_TIMEOUT,
+    ) -> QueryResult:
+        """Read a published version: one SELECT over `mart_….` tables, with `?` for parameters. For pages.
+
+        At most `limit` rows come, `timeout` seconds are waited. Raises `TerminalError` when it cannot be read.
+        """
+
+
+def cannot_be_found(detail: str) -> TerminalError:
+    return TerminalError("The published data cannot be found.", detail, kind="published")
+
+
+def cannot_be_read(error: Exception) -> TerminalError:
+    return TerminalError("The published data could not be read.", str(error), kind="published")
+
+
+def took_too_long(timeout: float) -> TerminalError:
+    return TerminalError(
+        "Reading the published data took too long.", f"It was stopped after {timeout:.0f} s.", kind="published"
+    )

@@ -10,20 +10,17 @@ overwritten: each publication is a file of its own, and the portal's database sa
 
 from __future__ import annotations
 
-import fcntl
 import os
 import threading
-import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from portal.failures import TerminalError, TransientError
-from portal.warehouse.base import QueryResult
-
-# How long a writer waits for the one before it: a build or a load takes seconds to minutes.
-WRITER_TIMEOUT = 1800.0
+from portal.failures import TerminalError
+from portal.warehouse.addresses import duckdb_path
+from portal.warehouse.base import QUERY_TIMEOUT, QueryResult, cannot_be_read, took_too_long
+from portal.warehouse.locks import FileLock
 
 
 def quoted(identifier: str) -> str:
@@ -34,48 +31,12 @@ class DuckDBWarehouse:
     scheme = "duckdb"
 
     def __init__(self, url: str) -> None:
-        path = url.removeprefix("duckdb:///")
-        self.path = Path(path if path.startswith("/") else os.path.abspath(path))
+        self.path = duckdb_path(url)
         self.published_dir = self.path.parent / "published"
-        self._held = threading.local()
+        self._lock = FileLock(Path(f"{self.path}.lock"))
 
-    @contextmanager
-    def writer(self, timeout: float | None = None) -> Iterator[None]:
-        if getattr(self._held, "depth", 0):
-            self._held.depth += 1
-            try:
-                yield
-            finally:
-                self._held.depth -= 1
-            return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            self._lock(descriptor, WRITER_TIMEOUT if timeout is None else timeout)
-            self._held.depth = 1
-            try:
-                yield
-            finally:
-                self._held.depth = 0
-        finally:
-            os.close(descriptor)  # closing is what frees the lock
-
-    def _lock(self, descriptor: int, timeout: float) -> None:
-        deadline = time.monotonic() + timeout
-        pause = 0.005
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise TransientError(
-                        "The warehouse was busy with other work for too long.",
-                        f"Waited {timeout:.0f} s for the lock of {self.path.name}.",
-                        kind="warehouse_busy",
-                    ) from None
-                time.sleep(pause)
-                pause = min(pause * 2, 0.25)
+    def writer(self, timeout: float | None = None) -> AbstractContextManager[None]:
+        return self._lock.hold(timeout)
 
     def tables(self, *, schema_prefix: str = "") -> set[str]:
         if not self.path.exists():
@@ -144,7 +105,25 @@ class DuckDBWarehouse:
                     gone.append(file.name)
         return gone
 
-    def query(self, location: str, sql: str, parameters: Sequence[Any] = (), *, limit: int = 10_000) -> QueryResult:
+    def columns(self, location: str) -> dict[str, tuple[str, ...]]:
+        found: dict[str, list[str]] = {}
+        sql = (
+            "select table_schema || '.' || table_name, column_name from information_schema.columns"
+            " where table_catalog = current_database() order by table_schema, table_name, ordinal_position"
+        )
+        for table, column in self.query(location, sql, limit=1_000_000).rows:
+            found.setdefault(table, []).append(column)
+        return {table: tuple(names) for table, names in found.items()}
+
+    def query(
+        self,
+        location: str,
+        sql: str,
+        parameters: Sequence[Any] = (),
+        *,
+        limit: int = 10_000,
+        timeout: float = QUERY_TIMEOUT,
+    ) -> QueryResult:
         import duckdb
 
         path = self.published_dir / Path(location).name
@@ -154,8 +133,15 @@ class DuckDBWarehouse:
             )
         try:
             with duckdb.connect(str(path), read_only=True) as connection:
-                cursor = connection.execute(sql, list(parameters))
-                columns = tuple(column[0] for column in cursor.description or ())
-                return QueryResult(columns, cursor.fetchmany(limit))
+                alarm = threading.Timer(timeout, connection.interrupt)
+                alarm.start()
+                try:
+                    cursor = connection.execute(sql, list(parameters))
+                    columns = tuple(column[0] for column in cursor.description or ())
+                    return QueryResult(columns, cursor.fetchmany(limit))
+                finally:
+                    alarm.cancel()
+        except duckdb.InterruptException as error:
+            raise took_too_long(timeout) from error
         except duckdb.Error as error:
-            raise TerminalError("The published data could not be read.", str(error), kind="published") from error
+            raise cannot_be_read(error) from error

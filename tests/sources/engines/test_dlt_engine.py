@@ -383,7 +383,7 @@ def test_reading_does_not_hold_the_warehouse(fake, sync):
 
 def test_loading_waits_for_the_writer(fake, sync, monkeypatch):
     fake.pages["a"] = [Page([row(1)], cursor=1)]
-    monkeypatch.setattr("portal.warehouse.duckdb.WRITER_TIMEOUT", 0.05)
+    monkeypatch.setattr("portal.warehouse.locks.WRITER_TIMEOUT", 0.05)
     taken, done = threading.Event(), threading.Event()
 
     def other() -> None:
