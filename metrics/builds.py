@@ -15,7 +15,7 @@ from django.utils.module_loading import import_string
 
 from metrics import switches
 from metrics.dbt_types import BuildOutcome, BuildRequest
-from metrics.manifest import read_manifest
+from metrics.manifest import ProjectDoc, read_manifest
 from metrics.models import Build, BuildNode
 from portal.failures import as_portal_error
 from portal.runs import RunStatus, Trigger, heartbeat
@@ -96,8 +96,13 @@ def _work_dir() -> Path:
     return Path(settings.DATA_DIR) / "dbt"
 
 
+def documentation() -> ProjectDoc:
+    """What dbt says about its datasets, as of the last build."""
+    return read_manifest(_work_dir() / "target" / "manifest.json")
+
+
 def _feeds() -> dict[str, list[str]]:
-    project = read_manifest(_work_dir() / "target" / "manifest.json")
+    project = documentation()
     feeds: dict[str, set[str]] = {}
     for relation, dataset in project.datasets.items():
         if dataset.kind == "source":

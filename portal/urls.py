@@ -6,11 +6,26 @@ from django.contrib import admin
 from django.contrib.auth.views import LogoutView
 from django.urls import path
 
-from portal.views import account, builds, incidents, mails, runs, sources, status
+from portal.views import account, builds, dash, dashboards, incidents, mails, runs, sources, status
 
 urlpatterns = [
     path("", status.page, name="status"),
     path("live/", status.live, name="status_live"),
+    path("dashboards/", dashboards.index, name="dashboards"),
+    path("dashboards/<slug:key>/", dashboards.page, name="dashboard"),
+    path("dashboards/<slug:key>/<slug:section>.csv", dashboards.csv, name="dashboard_csv"),
+    path("dashboards/<slug:key>/dash/", dash.root, name="dash"),
+    path("dashboards/<slug:key>/dash/_dash-component-suites/<path:path>", dash.component, name="dash_component"),
+    path(
+        "dashboards/<slug:key>/dash/<int:publication>/_dash-component-suites/<path:path>",
+        dash.component,
+        name="dash_own_component",
+    ),
+    path("dashboards/<slug:key>/dash/<int:publication>/_dash-layout", dash.layout, name="dash_layout"),
+    path(
+        "dashboards/<slug:key>/dash/<int:publication>/_dash-dependencies", dash.dependencies, name="dash_dependencies"
+    ),
+    path("dashboards/<slug:key>/dash/<int:publication>/_dash-update-component", dash.update, name="dash_update"),
     path("sources/<slug:slug>/", sources.page, name="source"),
     path("sources/<slug:slug>/live/", sources.live, name="source_live"),
     path("sources/<slug:slug>/streams/", sources.streams, name="source_streams"),

@@ -81,7 +81,7 @@ def _all_is_well(seen: Overview) -> Verdict:
 def _publication(seen: Overview) -> list[Finding]:
     state = seen.publication
     if state.held and state.held_since:
-        because = _as_clause(state.held.reasons[0]) if state.held.reasons else "no reason was recorded"
+        because = as_clause(state.held.reasons[0]) if state.held.reasons else "no reason was recorded"
         findings = [("bad", f"Held since {clock(state.held_since, seen.now)} because {because}.")]
         more = len(state.held.reasons) - 1
         also = f"There {'is' if more == 1 else 'are'} {plural(more, 'more reason')}. " if more > 0 else ""
@@ -98,7 +98,7 @@ def _publication(seen: Overview) -> list[Finding]:
     return []
 
 
-def _as_clause(sentence: str) -> str:
+def as_clause(sentence: str) -> str:
     """A sentence to stand after "because": no full stop, no capital where it is an ordinary word."""
     words = sentence.rstrip(". ")
     first = words.split(" ", 1)[0]

@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Literal
 from urllib.parse import urlsplit
 
 import pytest
@@ -55,8 +56,9 @@ class Reader:
     address: str
     complaints: list[str] = field(default_factory=list)
 
-    def open(self, path: str) -> Page:
+    def open(self, path: str, scheme: Literal["light", "dark"] = "light") -> Page:
         page = self.context.new_page()
+        page.emulate_media(color_scheme=scheme)
         page.on("console", lambda message: self._console(message.type, message.text))
         page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
         page.on("requestfailed", lambda request: self.complaints.append(f"failed: {request.url} {request.failure}"))

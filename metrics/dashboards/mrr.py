@@ -1,0 +1,196 @@
+"""MRR and waterfall: what brought MRR from the start of a month to its end, and how the months compare."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from metrics.dashboards import words
+from metrics.dashboards.choices import Choices
+from metrics.dashboards.definitions import Definition, of_column, of_mart
+from metrics.dashboards.published import Published, Row
+from metrics.dashboards.shapes import Board, Section, Tile, trend
+from metrics.dashboards.tables import Column, Table
+from metrics.manifest import ProjectDoc
+from portal import text
+
+MONTHLY = "mart_finance.mrr_monthly"
+WATERFALL = "mart_finance.mrr_waterfall"
+SCHEDULED = "mart_finance.mrr_scheduled_churn"
+MARTS = (MONTHLY, WATERFALL, SCHEDULED)
+
+STEPS = {
+    "start": "At the start",
+    **{key: label for key, (_, label) in words.MOVEMENTS.items()},
+    "end": "At the end",
+}
+WATERFALL_COLUMNS = (
+    Column("label", "Step"),
+    Column("moved", "Movement", "signed"),
+    Column("running", "MRR after it", "money"),
+)
+MONTH_COLUMNS = (
+    Column("month", "Month", "month"),
+    Column("start_mrr", "Start", "money"),
+    *(Column(column, label, "signed") for column, label in words.MOVEMENTS.values()),
+    Column("mrr", "End", "money"),
+    Column("customers", "Customers", "count"),
+)
+SCHEDULED_COLUMNS = (
+    Column("scheduled_on", "Ends on", "day"),
+    Column("customer_id", "Customer"),
+    Column("mrr", "MRR", "money"),
+    Column("requested_on", "Cancelled on", "day"),
+)
+
+
+def read(published: Published, choices: Choices, docs: ProjectDoc) -> Board:
+    monthly = [row for row in published.rows(MONTHLY, order="month") if row.get("mrr") is not None]
+    if not monthly:
+        return Board(choices, problem=words.NO_MRR)
+    months = [row["month"] for row in monthly]
+    choices = choices.within(months)
+    by_month = {row["month"]: row for row in monthly}
+    shown = [by_month[month] for month in choices.last(months)]
+    return Board(
+        choices,
+        tiles=_tiles(shown, docs),
+        sections=(
+            _waterfall(published, shown[-1], docs),
+            _months(shown, docs),
+            _scheduled(published, docs),
+        ),
+        months=months,
+    )
+
+
+def _tiles(shown: list[Row], docs: ProjectDoc) -> tuple[Tile, ...]:
+    now, before = shown[-1], shown[-2] if len(shown) > 1 else None
+    currency, is_open = words.currency_of(shown), now.get("is_complete") is False
+    lead = Tile(
+        "mrr",
+        f"MRR, {words.month(now['month'], is_complete=not is_open)}",
+        text.money(now["mrr"], currency),
+        words.change(now["mrr"], before["mrr"], currency, before["month"]) if before else "The first month",
+        trend(
+            [float(row["mrr"]) for row in shown],
+            f"MRR of {len(shown)} months, from {text.money(shown[0]['mrr'], currency)} "
+            f"to {text.money(now['mrr'], currency)}",
+            is_to_date=is_open,
+        ),
+        (of_column(docs, MONTHLY, "mrr", "MRR"), of_mart(docs, MONTHLY)),
+        is_lead=True,
+    )
+    moved = [
+        Tile(
+            key,
+            label,
+            text.money(now.get(column), currency, signed=True),
+            f"{text.money(before.get(column), currency, signed=True)} in {before['month']:%B}" if before else "",
+            definitions=(of_column(docs, MONTHLY, column, label),),
+        )
+        for key, (column, label) in words.MOVEMENTS.items()
+        # Exchange rates are nobody's doing; a tile of zeros would only distract.
+        if key != "fx" or now.get(column)
+    ]
+    return (lead, *moved)
+
+
+def waterfall_rows(published: Published, month: date) -> list[Row]:
+    """The steps of one month in order, with the words for them and the MRR after each."""
+    rows = published.rows(WATERFALL, where="month = ?", order="step_order", parameters=[month])
+    return [
+        {
+            **row,
+            "label": STEPS.get(str(row["step"]), str(row["step"])),
+            # The start and the end are levels: nothing moved, MRR is what it is.
+            "moved": None if row["step"] in ("start", "end") else row["amount"],
+            "running": row["amount"] if row["step"] in ("start", "end") else row.get("bar_to"),
+        }
+        for row in rows
+    ]
+
+
+def _waterfall(published: Published, monthly: Row, docs: ProjectDoc) -> Section:
+    month, currency = monthly["month"], words.currency_of([monthly])
+    title = f"From start to end of {words.month(month, is_complete=monthly.get('is_complete'))}"
+    if not published.has(WATERFALL):
+        return Section("waterfall", title, problem=words.absent("waterfall", WATERFALL))
+    rows = waterfall_rows(published, month)
+    if not rows:
+        return Section("waterfall", title, problem=f"The waterfall has no steps for {month:%B %Y}.")
+    start, end = monthly.get("start_mrr"), monthly["mrr"]
+    if start is None:
+        begins = f"MRR ends at {text.money(end, currency)}"
+    else:
+        begins = (
+            f"MRR went from {text.money(start, currency)} to {text.money(end, currency)}, "
+            f"{words.movement(end - start, currency)}"
+        )
+    return Section(
+        "waterfall",
+        title,
+        f"{begins}: {words.largest(monthly, currency)}.",
+        Table(WATERFALL_COLUMNS, rows),
+        has_chart=True,
+        note="In the chart, zero is the MRR at the start of the month; bars show how far each step moved it.",
+        definitions=(
+            *(of_column(docs, MONTHLY, column, label) for column, label in words.MOVEMENTS.values()),
+            of_mart(docs, WATERFALL),
+        ),
+    )
+
+
+def _months(shown: list[Row], docs: ProjectDoc) -> Section:
+    currency, last = words.currency_of(shown), shown[-1]
+    net = [(row["month"], row["mrr"] - row["start_mrr"]) for row in shown if row.get("start_mrr") is not None]
+    grown = sum(1 for _, change in net if change > 0)
+    finding = f"MRR grew in {grown} of {text.plural(len(net), 'month')}"
+    if net:
+        best, worst = max(net, key=lambda one: one[1]), min(net, key=lambda one: one[1])
+        finding += (
+            f"; the best was {best[0]:%B %Y} ({text.money(best[1], currency, signed=True)}), "
+            f"the weakest {worst[0]:%B %Y} ({text.money(worst[1], currency, signed=True)})"
+        )
+    about: tuple[Definition, ...] = (
+        of_column(docs, MONTHLY, "start_mrr", "Start"),
+        *(of_column(docs, MONTHLY, column, label) for column, label in words.MOVEMENTS.values()),
+        of_mart(docs, MONTHLY),
+    )
+    return Section(
+        "months",
+        "Movements by month",
+        f"{finding}.",
+        Table(MONTH_COLUMNS, shown[::-1]),
+        has_chart=len(shown) > 1,
+        height="huge",
+        note=f"{last['month']:%B %Y} is not over: its bars are to date." if last.get("is_complete") is False else "",
+        definitions=about,
+    )
+
+
+def _scheduled(published: Published, docs: ProjectDoc) -> Section:
+    title = "Cancelled, but still paying"
+    if not published.has(SCHEDULED):
+        return Section("scheduled", title, problem=words.absent("list of scheduled churn", SCHEDULED))
+    rows = published.rows(SCHEDULED, order="scheduled_on, mrr desc, subscription_id")
+    about = (of_column(docs, MONTHLY, "scheduled_churn_mrr", "Scheduled churn"), of_mart(docs, SCHEDULED))
+    if not rows:
+        return Section(
+            "scheduled", title, finding="No cancellation is waiting for its period to end.", definitions=about
+        )
+    currency = words.currency_of(rows)
+    total = sum((row["mrr"] for row in rows if row.get("mrr") is not None), start=rows[0]["mrr"] * 0)
+    first: Any = rows[0]
+    finding = (
+        f"{text.money(total, currency)} of today's MRR will end with its period: "
+        f"{text.plural(len(rows), 'subscription')}, the first on {first['scheduled_on'].day} {first['scheduled_on']:%B %Y}."
+    )
+    return Section(
+        "scheduled",
+        title,
+        finding,
+        Table(SCHEDULED_COLUMNS, rows),
+        note="As of today, whatever month is chosen.",
+        definitions=about,
+    )

@@ -1,0 +1,139 @@
+"""Whether the numbers of a dashboard can be trusted right now: as of when, and what holds or delays them.
+
+Only the sources that feed the dashboard's marts count. Unknown is never called fine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Max
+from django.urls import reverse
+
+from portal.models import Publication
+from portal.overview import WAITING_AFTER, Overview, SourceRow
+from portal.runs import RunStatus
+from portal.text import clock, listed
+from portal.verdict import as_clause
+from quality.freshness import FAILING, FRESH, LATE, NEVER_SYNCED
+from sources.models import SyncRun
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A sentence and where to look: (words, address)."""
+
+    tone: str
+    sentence: str
+    link: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Trust:
+    """`as_of`: when the oldest of what the numbers are made from was read. `findings`: the worst first, never none."""
+
+    as_of: datetime | None
+    published_at: datetime | None
+    findings: tuple[Finding, ...]
+
+    @property
+    def worst(self) -> Finding:
+        return self.findings[0]
+
+
+_ORDER = ("bad", "warn", "quiet", "good")
+
+
+def trust(seen: Overview, marts: Collection[str]) -> Trust:
+    current = seen.publication.current
+    if current is None:
+        return Trust(None, None, (Finding("quiet", "Nothing is published yet."),))
+    feeding = _feeding(seen.sources, current, marts)
+    findings = [*_held(seen), *_late(feeding), *_waiting(seen)]
+    if not findings:
+        findings = [_all_is_well(feeding)]
+    findings.sort(key=lambda finding: _ORDER.index(finding.tone))
+    return Trust(_as_of(feeding, current), current.finished_at, tuple(findings))
+
+
+def _feeding(sources: Iterable[SourceRow], current: Publication, marts: Collection[str]) -> list[SourceRow]:
+    """The sources from which the published build computed these marts."""
+    feeds = current.build.feeds
+    return [row for row in sources if set(feeds.get(row.source.dataset, ())) & set(marts)]
+
+
+def _as_of(feeding: list[SourceRow], current: Publication) -> datetime | None:
+    """One query: when the last good sync before the published build began, of the source where that is longest ago."""
+    if current.build.started_at is None:
+        return None
+    began = (
+        SyncRun.objects.filter(
+            source__in=[row.source.pk for row in feeding],
+            status=RunStatus.SUCCEEDED,
+            finished_at__lte=current.build.started_at,
+        )
+        .order_by()
+        .values("source")
+        .annotate(began=Max("started_at"))
+        .values_list("began", flat=True)
+    )
+    return min((moment for moment in began if moment is not None), default=None)
+
+
+def _held(seen: Overview) -> list[Finding]:
+    state = seen.publication
+    if not state.held or not state.held_since:
+        return []
+    because = as_clause(state.held.reasons[0]) if state.held.reasons else "no reason was recorded"
+    more = len(state.held.reasons) - 1
+    also = f" (and {more} more)" if more > 0 else ""
+    return [
+        Finding(
+            "bad",
+            f"Held since {clock(state.held_since, seen.now)} because {because}{also}. You see the last good numbers.",
+            ("What holds it", reverse("build", args=[state.held.build_id])),
+        )
+    ]
+
+
+def _late(feeding: list[SourceRow]) -> list[Finding]:
+    said = {
+        FAILING: ("bad", "{name} is failing, so these numbers get older: {why}"),
+        LATE: ("warn", "{name} is later than promised: {what}."),
+        NEVER_SYNCED: ("warn", "Some of {name} was never synced: {what}."),
+    }
+    found = []
+    for row in feeding:
+        if row.state in said:
+            tone, words = said[row.state]
+            what = listed(row.attention, most=3) or "some of its streams"
+            sentence = words.format(name=row.source.name, why=row.sentence or f"{what}.", what=what)
+            found.append(Finding(tone, sentence, (row.source.name, reverse("source", args=[row.source.slug]))))
+    return found
+
+
+def _waiting(seen: Overview) -> list[Finding]:
+    since = seen.signals.waiting_since
+    if since and not seen.publication.held and seen.now - since > WAITING_AFTER:
+        return [
+            Finding(
+                "warn",
+                f"Newer data has been waiting to be published since {clock(since, seen.now)}.",
+                ("Status", reverse("status")),
+            )
+        ]
+    return []
+
+
+def _all_is_well(feeding: list[SourceRow]) -> Finding:
+    if not feeding:
+        return Finding("quiet", "It is not known which sources these numbers come from.")
+    names = listed([row.source.name for row in feeding], most=3)
+    unpromised = [row for row in feeding if row.counts[FRESH] < row.stream_count or not row.stream_count]
+    if unpromised:
+        nobody = listed([row.source.name for row in unpromised], most=3)
+        link = (unpromised[0].source.name, reverse("source", args=[unpromised[0].source.slug]))
+        return Finding("quiet", f"Checked. How fresh {nobody} has to be is not promised for every stream.", link)
+    return Finding("good", f"Fresh and checked: {names}.")
