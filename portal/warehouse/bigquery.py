@@ -66,6 +66,15 @@ class BigQueryWarehouse:
                 for table in self._client().list_tables(dataset)
             }
 
+    def tables_with(self, column: str, *, schema_prefix: str = "") -> set[str]:
+        with _foreseen():
+            return {
+                f"{names.spoken(dataset)}.{table.table_id}"
+                for dataset in self._candidates(schema_prefix)
+                for table in self._client().list_tables(dataset)
+                if any(field.name == column for field in self._client().get_table(table.reference).schema)
+            }
+
     def _candidates(self, schema_prefix: str) -> list[str]:
         return sorted(
             dataset

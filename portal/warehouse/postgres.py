@@ -106,6 +106,16 @@ class PostgresWarehouse:
                 if not names.is_published(schema) and names.spoken(schema).startswith(schema_prefix)
             }
 
+    def tables_with(self, column: str, *, schema_prefix: str = "") -> set[str]:
+        with self._connected("tables") as connection:
+            return {
+                f"{names.spoken(schema)}.{table}"
+                for schema, table in connection.execute(
+                    "select table_schema, table_name from information_schema.columns where column_name = %s", [column]
+                )
+                if not names.is_published(schema) and names.spoken(schema).startswith(schema_prefix)
+            }
+
     def publish(self, version: str, *, schema_prefix: str = names.MART) -> str:
         location = names.version_of(version)
         with self.writer(), self._connected("publish") as connection, connection.transaction():

@@ -112,6 +112,11 @@ class TestContract:
         assert place.warehouse.tables() == {"mart_finance.numbers", "mart_sales.numbers", "raw_stripe.numbers"}
         assert place.warehouse.tables(schema_prefix="raw_") == {"raw_stripe.numbers"}
 
+    def test_tables_are_found_by_a_column(self, place: Place) -> None:
+        place.warehouse.publish("00000001")
+        assert place.warehouse.tables_with("n", schema_prefix="raw_") == {"raw_stripe.numbers"}
+        assert place.warehouse.tables_with("nothing") == set()
+
     def test_a_version_holds_the_marts_and_nothing_else(self, place: Place) -> None:
         location = place.warehouse.publish("00000001")
         assert place.warehouse.columns(location) == {
