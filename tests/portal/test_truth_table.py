@@ -8,7 +8,8 @@ from decimal import Decimal
 import pytest
 from django.core.management import call_command
 
-from portal.truth_table import QUESTIONS, Question, compare, rate
+from portal.truth_questions import QUESTIONS, rate
+from portal.truth_table import Question, compare
 
 MONTH = dt.date(2026, 1, 1)
 
@@ -41,6 +42,15 @@ def test_a_cent_a_missing_row_and_a_double_are_found(said, wrong):
     assert "1.00" in answer.examples[0] or "true" in answer.examples[0]
 
 
+def test_fractions_may_differ_in_their_last_digit_only():
+    true = [(MONTH, 1, 0.1 + 0.2), (MONTH, 2, None)]
+    (same,) = compare(None, lambda sql: [(MONTH, 2, None), (MONTH, 1, 0.3)], [question(true)])
+    (other,) = compare(None, lambda sql: [(MONTH, 2, 0.5), (MONTH, 1, 0.30001)], [question(true)])
+
+    assert same.is_equal
+    assert other.wrong == 4
+
+
 def test_nothing_compared_with_nothing_proves_nothing():
     (answer,) = compare(None, lambda sql: [], [question([])])
 
@@ -56,7 +66,7 @@ def test_rates_are_those_of_the_day():
 def test_all_that_is_read_through_the_doors_and_built_is_true(capsys, tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     with pytest.raises(SystemExit) as stopped:
-        call_command("sandbox_truth", "--compare", "--scale", "0.15", "--seed", "3")
+        call_command("sandbox_truth", "--compare", "--scale", "0.4")
 
     told = capsys.readouterr().out
     assert stopped.value.code == 0, told

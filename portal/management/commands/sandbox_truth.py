@@ -17,7 +17,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from metrics.dbt_types import BuildRequest
 from portal.management.commands.demo_seed import CHOSEN, SOURCES
-from portal.truth_table import Answer, compare, rate
+from portal.truth_questions import QUESTIONS, rate
+from portal.truth_table import Answer, compare
 from portal.warehouse.duckdb import DuckDBWarehouse
 from sandbox import truth
 from sandbox.company import Company
@@ -57,7 +58,9 @@ class Command(BaseCommand):
                 warehouse = DuckDBWarehouse(f"duckdb:///{place / 'warehouse' / 'warehouse.duckdb'}")
                 self._read(sandbox, warehouse, place)
                 location = self._build(sandbox.company, warehouse, place)
-                answers = compare(sandbox.company, lambda sql: warehouse.query(location, sql, limit=EVERYTHING).rows)
+                answers = compare(
+                    sandbox.company, lambda sql: warehouse.query(location, sql, limit=EVERYTHING).rows, QUESTIONS
+                )
         self._table(answers)
         sys.exit(0 if all(answer.is_equal for answer in answers) else 1)
 
