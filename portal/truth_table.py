@@ -59,8 +59,8 @@ def _answer(question: Question, company: Company, ask: Ask) -> Answer:
         for ours, theirs in pairs:
             if ours is not None and theirs is not None and all(map(_close, ours, theirs)):
                 continue
-            missing += [(*key, *theirs)] if theirs is not None else []
-            surplus += [(*key, *ours)] if ours is not None else []
+            missing += [_whole(key, theirs)] if theirs is not None else []
+            surplus += [_whole(key, ours)] if ours is not None else []
     examples = [f"true, not in the marts: {row}" for row in missing[:EXAMPLES]]
     examples += [f"in the marts, not true: {row}" for row in surplus[:EXAMPLES]]
     return Answer(question, sum(map(len, true.values())), len(missing) + len(surplus), tuple(examples))
@@ -70,9 +70,14 @@ def _by_key(rows: Iterable[Row]) -> dict[Row, list[Row]]:
     """What has to be exactly equal (counts, money, days, names) → what was divided as a fraction, row by row."""
     found: dict[Row, list[Row]] = {}
     for row in rows:
-        key = tuple(None if isinstance(value, float) else value for value in row)
+        key = tuple(float if isinstance(value, float) else value for value in row)
         found.setdefault(key, []).append(tuple(value for value in row if isinstance(value, float)))
     return found
+
+
+def _whole(key: Row, fractions: Row) -> Row:
+    waiting = iter(fractions)
+    return tuple(next(waiting) if value is float else value for value in key)
 
 
 def _close(ours: float, theirs: float) -> bool:
