@@ -13,3 +13,8 @@
         select * from {{ relation }}
     {%- endif -%}
 {%- endmacro %}
+
+{#- Whether the company syncs a raw table, for what has to say "unknown" instead of "none". -#}
+{% macro has_raw_table(source_name, table_name) -%}
+    {{ return(source_name ~ '.' ~ table_name not in var('missing_tables', [])) }}
+{%- endmacro %}

@@ -1,6 +1,16 @@
 with source as (
 
-    select * from {{ source('raw_postgres', 'users') }}
+    {{ optional_source('raw_postgres', 'users', {
+        'id': dbt.type_bigint(),
+        'workspace_id': dbt.type_string(),
+        'email': dbt.type_string(),
+        'name': dbt.type_string(),
+        'role': dbt.type_string(),
+        'created_at': dbt.type_timestamp(),
+        'updated_at': dbt.type_timestamp(),
+        'last_seen_at': dbt.type_timestamp(),
+        'deleted_at': dbt.type_timestamp()
+    }) }}
 
 ),
 

@@ -1,6 +1,16 @@
 with source as (
 
-    select * from {{ source('raw_postgres', 'workspaces') }}
+    {{ optional_source('raw_postgres', 'workspaces', {
+        'id': dbt.type_string(),
+        'name': dbt.type_string(),
+        'plan': dbt.type_string(),
+        'stripe_customer_id': dbt.type_string(),
+        'seats': dbt.type_bigint(),
+        'mrr_note': dbt.type_numeric(),
+        'settings': dbt.type_string(),
+        'created_at': dbt.type_timestamp(),
+        'updated_at': dbt.type_timestamp()
+    }) }}
 
 ),
 
