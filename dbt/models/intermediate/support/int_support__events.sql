@@ -37,7 +37,7 @@ events as (
         conversation_id,
         'answered' as event,
         first_response_at as happened_at,
-        {{ dbt.datediff('created_at', 'first_response_at', 'second') }} as seconds,
+        {{ dbt.datediff('created_at', 'first_response_at', 'second') }} as seconds,  -- noqa: LT05
         cast(null as {{ dbt.type_bigint() }}) as rating
     from conversations
     where first_response_at is not null
@@ -59,7 +59,7 @@ events as (
         conversations.conversation_id,
         'resolved' as event,
         last_closes.closed_at as happened_at,
-        {{ dbt.datediff('conversations.created_at', 'last_closes.closed_at', 'second') }} as seconds,
+        {{ dbt.datediff('conversations.created_at', 'last_closes.closed_at', 'second') }} as seconds,  -- noqa: LT05
         cast(null as {{ dbt.type_bigint() }}) as rating
     from conversations
     inner join last_closes on conversations.conversation_id = last_closes.conversation_id

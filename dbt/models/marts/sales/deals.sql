@@ -43,9 +43,7 @@ final as (
         deals.outcome = 'lost' as is_lost,
         deals.outcome = 'open' as is_open,
         deals.owner_id,
-        coalesce(
-            nullif(trim(coalesce(owners.first_name, '') || ' ' || coalesce(owners.last_name, '')), ''), owners.email
-        ) as owner,
+        {{ person_name('owners.first_name', 'owners.last_name', 'owners.email') }} as owner,
         deals.company_id,
         companies.name as company,
         '{{ var("reporting_currency") }}' as currency,
