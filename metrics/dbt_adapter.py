@@ -16,6 +16,7 @@ from metrics import dbt_project
 from metrics.dbt_selection import Mart, Selection, SourceTable, choose, descendants
 from metrics.dbt_types import BuildOutcome, BuildRequest, NodeOutcome
 from portal.failures import PortalError, TerminalError, TransientError
+from portal.warehouse.names import spoken
 
 if TYPE_CHECKING:
     from dbt.contracts.graph.manifest import Manifest
@@ -114,9 +115,9 @@ def source_tables(manifest: Manifest) -> list[SourceTable]:
 
 def _marts(manifest: Manifest) -> list[Mart]:
     return [
-        Mart(unique_id, f"{node.schema}.{node.alias}")
+        Mart(unique_id, _name(node))
         for unique_id, node in manifest.nodes.items()
-        if node.resource_type == "model" and node.schema.startswith("mart_")
+        if node.resource_type == "model" and spoken(node.schema).startswith("mart_")
     ]
 
 
@@ -126,7 +127,7 @@ def _views_below(selection: Selection, manifest: Manifest) -> list[str]:
     changed = [tables[selector] for selector in selection.select] or list(tables.values())
     reached = descendants(changed, manifest.child_map) - selection.unbuilt
     return sorted(
-        f"{node.schema}.{node.alias}"
+        _name(node)
         for unique_id, node in manifest.nodes.items()
         if unique_id in reached and node.resource_type == "model" and node.config.materialized == "view"
     )
@@ -186,13 +187,24 @@ def _node(result: Any, manifest: Manifest, rows: Mapping[str, int]) -> NodeOutco
         status=str(result.status),
         relation=relation,
         seconds=result.execution_time or 0.0,
-        rows=result.failures if is_test else rows.get(relation or ""),
+        rows=result.failures if is_test else rows.get(relation or "", _rows_affected(result)),
         message=result.message or "",
     )
 
 
+def _rows_affected(result: Any) -> int | None:
+    """What PostgreSQL and BigQuery say when a table was made; None for a view."""
+    rows = (result.adapter_response or {}).get("rows_affected")
+    return rows if isinstance(rows, int) and result.node.config.materialized != "view" else None
+
+
 def _relation(node: Any) -> str | None:
-    return f"{node.schema}.{node.alias}" if getattr(node, "alias", None) else None
+    return _name(node) if getattr(node, "alias", None) else None
+
+
+def _name(node: Any) -> str:
+    """As everybody says it, also where dbt builds a candidate under another name."""
+    return f"{spoken(node.schema)}.{node.alias}"
 
 
 def _tested_relation(node: Any, manifest: Manifest) -> str | None:

@@ -12,6 +12,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from portal.warehouse.names import spoken
+
 
 @dataclass(frozen=True)
 class ColumnDoc:
@@ -103,7 +105,7 @@ def _read(path: str, _modified: int, _size: int) -> ProjectDoc:
 
 
 def _relation(node: Mapping[str, Any]) -> str:
-    return f"{node['schema']}.{node.get('identifier') or node.get('alias') or node['name']}"
+    return f"{spoken(node['schema'])}.{node.get('identifier') or node.get('alias') or node['name']}"
 
 
 def _upstream(node: Mapping[str, Any], relations: Mapping[str, str]) -> tuple[str, ...]:
