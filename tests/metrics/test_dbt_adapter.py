@@ -322,7 +322,7 @@ def test_a_warehouse_of_another_kind_is_refused_in_a_sentence(tmp_path: Path) ->
 def test_rows_deleted_at_their_source_are_left_out_as_soon_as_a_table_keeps_them(warehouse: Warehouse) -> None:
     warehouse.insert(
         postgres__users=[{"id": 1, "workspace_id": "w"}, {"id": 2, "workspace_id": "w"}],
-        postgres__workspaces=[{"id": "w"}],
+        postgres__workspaces=[{"id": "w", "created_at": "2026-03-01"}],
     )
     assert problems(warehouse.build()) == []
     users = "select user_id from staging.stg_postgres__users order by 1"
