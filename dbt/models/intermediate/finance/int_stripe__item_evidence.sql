@@ -161,6 +161,20 @@ removals as (
 
 ),
 
+told_apart_charges as (
+
+    select
+        discounted_charges.*,
+        case when removals.invoice_line_id is null then 0 else 1 end as is_credited
+    from discounted_charges
+    left join removals
+        on
+            discounted_charges.item_key = removals.item_key
+            and discounted_charges.period_start_at = removals.period_start_at
+            and removals.removal_place = 1
+
+),
+
 together as (
 
     select
@@ -206,8 +220,9 @@ together as (
         share_without_tax,
         0 as is_waived,
         'change' as kind,
-        1 as precedence
-    from discounted_charges
+        -- A line of 0 may be the credit for what was free: then a period that begins at that moment is the new state.
+        case when full_minor = 0 and is_credited = 0 then 3 else 1 end as precedence
+    from told_apart_charges
 
     union all
 
@@ -230,7 +245,7 @@ together as (
         1 as share_without_tax,
         0 as is_waived,
         'removal' as kind,
-        3 as precedence
+        4 as precedence
     from removals
     where removal_place = 1
 
