@@ -7,12 +7,14 @@ computed from invoices. The definitions:
   a coupon for ``once`` does not count), brought to a month (year ÷ 12, quarter ÷ 3, week × 52 ÷ 12) and rounded to cents.
   Metered, one-off and free items are worth nothing.
 - It counts from the first paid invoice that is not for a trial. It changes at the moment of an upgrade, at the period's
-  start for what was put off to the renewal, and at the moment a discount begins or ends.
-- Payment that fails counts on for 30 days from the day the invoice was finalized, then it is churn; paying later is
-  reactivation. Giving up (``canceled``) before that ends it at that moment.
-- A pause is contraction to 0 from the first period that is not collected, and expansion when it is over.
+  start for what was put off to the renewal, and for a discount with the first period that is charged with it, or without it.
+- Payment that fails counts on for 30 days from the day the invoice was finalized, then it is churn; paying that invoice or a
+  newer one later is reactivation. Giving up (``canceled``) before that ends it at that moment.
+- A pause is contraction to 0 from the first period that is not collected, and expansion when it is over. A customer with
+  anything paused is not lost; one who leaves during a pause is lost then, with nothing left to lose.
 - Cancelling is churn when the subscription ends (``ended_at``). Refunds change nothing.
-- Movements are per customer and UTC day, from the end of one day to the end of the next.
+- Movements are per customer and UTC day, from the end of one day to the end of the next; who was won and lost within a day
+  counts as both.
 
 Money is ``Decimal`` in major units. With ``rates`` (currency, day → one unit in the reporting currency) everything is
 converted, each subscription at the rate of its service period's first day; what only the rate changed is ``fx``. Without
@@ -86,6 +88,7 @@ class _Day:
     before: int
     fx: int
     after: int
+    peak: int
     is_paused: bool
 
 
@@ -106,6 +109,7 @@ def _days(company: Company, rates: Rates | None, reporting: str) -> Iterator[_Da
     with company.lock:
         entries = list(company.book.entries)
     latest: dict[str, Entry] = {}
+    owned: dict[str, set[str]] = defaultdict(set)
     totals: dict[str, int] = defaultdict(int)
     paused: dict[str, bool] = defaultdict(bool)
     grouped: dict[tuple[dt.date, str], list[Entry]] = defaultdict(list)
@@ -115,18 +119,19 @@ def _days(company: Company, rates: Rates | None, reporting: str) -> Iterator[_Da
         happened[:] = [e for e in happened if (e.moment, e.subscription) != (entry.moment, entry.subscription)]
         happened.append(entry)
     for (date, customer), happened in sorted(grouped.items(), key=lambda pair: pair[0][0]):
-        before, fx = totals[customer], 0
+        before, fx, peak = totals[customer], 0, 0
         for entry in happened:
             old = latest.get(entry.subscription)
             old_cents = _cents(old, rates) if old else 0
             if old is not None and old.value and entry.value:
                 fx += _at(old.value, entry, rates) - old_cents
             totals[customer] += _cents(entry, rates) - old_cents
+            peak = max(peak, totals[customer])
             latest[entry.subscription] = entry
-            if totals[customer] == 0:
-                paused[customer] = entry.why == "pause"
+            owned[customer].add(entry.subscription)
+            paused[customer] = any(latest[each].why == "pause" for each in owned[customer])
         currency = happened[0].currency if rates is None else reporting
-        yield _Day(customer, date, currency, before, fx, totals[customer], paused[customer])
+        yield _Day(customer, date, currency, before, fx, totals[customer], peak, paused[customer])
 
 
 def customer_days(company: Company, *, rates: Rates | None = None, reporting: str = "usd") -> list[CustomerDay]:
@@ -169,7 +174,12 @@ def movements(company: Company, *, rates: Rates | None = None, reporting: str = 
             else:
                 kind = "reactivation" if day.customer in has_paid else "new"
             found.append(_movement(day, kind, start, day.after))
-        if day.after:
+        elif was_paused[day.customer] and not day.is_paused and not day.before and not day.after:
+            found.append(_movement(day, "churn", 0, 0))
+        elif day.peak and not day.before and not day.after and not was_paused[day.customer]:
+            found.append(_movement(day, "reactivation" if day.customer in has_paid else "new", 0, day.peak))
+            found.append(_movement(day, "churn", day.peak, 0))
+        if day.peak:
             has_paid.add(day.customer)
         was_paused[day.customer] = day.is_paused and day.after == 0
     return found

@@ -36,7 +36,9 @@ def weeks(company: Company) -> list[Week]:
     """Every week from the first pull request to now, of each repository that has one and of all together."""
     with company.lock:
         by_repository = {
-            each.full_name: list(each.pulls.values()) for each in company.engineering.repositories.values() if each.pulls
+            each.full_name: list(each.pulls.values())
+            for each in company.engineering.repositories.values()
+            if each.pulls
         }
     by_repository[ALL] = [pull for pulls in by_repository.values() for pull in pulls]
     found = []

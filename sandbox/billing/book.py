@@ -25,11 +25,13 @@ class Entry:
 
 
 class TruthBook:
-    """Entries in the order of time; one is made when the value changes or moves to a new service period."""
+    """Entries in the order of time; one is made when the value changes or moves to a new service period, and when a pause
+    ends in leaving."""
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
         self._latest: dict[str, tuple[int, int]] = {}
+        self._paused: set[str] = set()
         self._totals: dict[str, int] = defaultdict(int)
 
     def record(self, moment: int, subscription: Subscription, value: int, why: str) -> None:
@@ -37,8 +39,10 @@ class TruthBook:
         before, service_start = self._latest.get(subscription.id, (0, 0))
         # at one rate for ever, only the value matters
         moved = subscription.currency != "usd" and value and subscription.period_start != service_start
-        if before == value and not moved:
+        is_paused, was_paused = why == "pause", subscription.id in self._paused
+        if before == value and not moved and not (was_paused and why == "churn"):
             return
+        (self._paused.add if is_paused else self._paused.discard)(subscription.id)
         self._totals[subscription.currency] += value - before
         self._latest[subscription.id] = (value, subscription.period_start)
         self.entries.append(

@@ -309,7 +309,6 @@ class Ledger:
             return
         subscription.discount = None
         self.emit("customer.discount.deleted", discount)
-        self._worth(subscription, "change")
 
     # -- lines and invoices ----------------------------------------------------------------------------------------
 
@@ -378,6 +377,5 @@ class Ledger:
             and not subscription.written_off
             and not subscription.skipped
         )
-        discount = active_discount(subscription, self.now)
-        value = sum(item_value(item, discount) for item in subscription.items) if counts else 0
+        value = sum(item_value(item, item.discount) for item in subscription.items) if counts else 0
         self.book.record(self.now, subscription, value, why)

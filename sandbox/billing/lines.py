@@ -74,7 +74,7 @@ class LineMaker:
                 text = f"{item.quantity} × {price.product.name} (at {_money(price)} / {_rhythm(price)})"
                 line = self._line(subscription, price, item.quantity, amount, text)
                 line.period_start, line.period_end = start, end
-            line.item = item.id
+            line.item, item.discount = item.id, active_discount(subscription, self._timeline.now)
             lines.append(self._charge_line(subscription, line))
         return lines
 
@@ -88,8 +88,7 @@ class LineMaker:
     def credit(self, subscription: Subscription, item: Item, last: Invoice | None, start: int, end: int) -> Line:
         """Credit for the rest of the period of an item as it was: net of its discount, not discountable."""
         full = (item.price.unit_amount or 0) * item.quantity
-        discount = active_discount(subscription, self._timeline.now)
-        net = full - (coupon_amount(discount.coupon, full) if discount else 0)
+        net = full - (coupon_amount(item.discount.coupon, full) if item.discount else 0)
         amount = -divide(net * (end - self._timeline.now), end - start)
         text = f"Unused time on {item.quantity} × {item.price.product.name} after {day_of(self._timeline.now):%d %b %Y}"
         line = self._line(subscription, item.price, item.quantity, amount, text)
@@ -108,6 +107,7 @@ class LineMaker:
         line = self._line(subscription, item.price, item.quantity, amount, text)
         line.period_start, line.period_end = self._timeline.now, end
         line.proration, line.item, line.invoice_item = True, item.id, self._ids.stripe("ii")
+        item.discount = active_discount(subscription, self._timeline.now)
         return self._charge_line(subscription, line)
 
 

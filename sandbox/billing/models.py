@@ -89,6 +89,8 @@ class Item:
     price: Price
     quantity: int
     subscription: str
+    #: With which discount its running period was charged: a coupon that ends meanwhile changes nothing until the next.
+    discount: Discount | None = None
 
 
 @dataclass(slots=True)

@@ -83,10 +83,12 @@ class Payments:
             return
         if invoice in subscription.unpaid:
             subscription.unpaid.remove(invoice)
-            if not subscription.unpaid and subscription.status == "past_due":
-                subscription.status, subscription.written_off = "active", False
-                invoice.customer.delinquent = False
-                self._emit("customer.subscription.updated", subscription)
+        if subscription.status == "past_due" and (not subscription.unpaid or invoice.id == subscription.latest_invoice):
+            # The newest invoice decides; what is older stays open and is tried again.
+            subscription.unpaid.clear()
+            subscription.status, subscription.written_off = "active", False
+            invoice.customer.delinquent = False
+            self._emit("customer.subscription.updated", subscription)
         if subscription.status == "active" and not subscription.ever_paid:
             subscription.ever_paid = True
         self._worth(subscription, "change")
@@ -132,7 +134,7 @@ class Payments:
 
     def _give_up(self, invoice: Invoice) -> None:
         subscription = invoice.subscription
-        if subscription is None or subscription.is_over or invoice.status != "open":
+        if subscription is None or subscription.is_over or invoice not in subscription.unpaid:
             return
         for unpaid in subscription.unpaid:
             unpaid.status, unpaid.marked_uncollectible_at = "uncollectible", self._timeline.now

@@ -137,7 +137,10 @@ def test_a_change_that_no_dbt_model_reads_builds_nothing(warehouse: Warehouse) -
 def test_a_company_without_github_is_told_what_is_left_out(tmp_path: Path) -> None:
     outcome = Warehouse(tmp_path, STRIPE, NOW).build()
     assert problems(outcome) == []
-    assert "mart_engineering.pull_requests: needs raw_github.pulls, which no source has brought in yet." in outcome.left_out
+    assert (
+        "mart_engineering.pull_requests: needs raw_github.pulls, which no source has brought in yet."
+        in outcome.left_out
+    )
     assert "mart_finance.mrr_monthly" in outcome.touched
 
 
