@@ -148,12 +148,11 @@ final as (
         {{ cents_to_money(rounded_quotient('rates.won_cents', 'rates.won_deals_with_amount')) }} as average_won_amount,
         rates.median_cycle_days,
         -- A month without a won deal has no velocity, and neither has one that was won at once: never infinity.
-        cast(
-            rates.open_deals * rates.win_rate
-            * (cast(rates.won_cents as {{ dbt.type_float() }}) / 100 / rates.won_deals_with_amount)
-            / nullif(rates.median_cycle_days, 0)
-            as {{ type_money() }}
-        ) as velocity_per_day,
+        {{ cents_to_money(
+            "round(cast(rates.open_deals * rates.win_rate"
+            ~ " * (cast(rates.won_cents as " ~ dbt.type_float() ~ ") / rates.won_deals_with_amount)"
+            ~ " / nullif(rates.median_cycle_days, 0) as " ~ dbt.type_numeric() ~ "))"
+        ) }} as velocity_per_day,
         rates.month_start < {{ month_of(local_date(as_of())) }} as is_complete
     from rates
     left join pipelines on rates.scope = pipelines.pipeline_id
