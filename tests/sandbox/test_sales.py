@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
+from decimal import Decimal
 from itertools import pairwise
 
 import pytest
@@ -97,6 +98,24 @@ def test_the_deals_move_as_the_book_says(company, deals):
         assert all(earlier < later for (_, earlier), (_, later) in pairwise(stays))
         assert (deal.closed_at is not None) == (deal.stage in (WON, LOST))
         assert all(stage != WON for stage, _ in stays[:-1])
+
+
+def test_months_of_the_pipeline_add_up_to_its_deals(company):
+    months = truth_sales.velocity(company, rates=lambda currency, day: Decimal(1))
+    closed = truth_sales.closed_deals(company, 0, company.now + 1)
+    assert sum(month.won + month.lost for month in months) == len(closed)
+    assert months[-1].open == len(truth_sales.stage_history(company)) - len(closed) - sum(
+        deal.archived_at is not None for deal in company.sales.crm.deals.values()
+    )
+    assert all((month.per_day is None) == (month.won == 0) for month in months)
+
+
+def test_every_deal_enters_each_stage_once_and_some_jump_over_one(company, deals):
+    cohorts = truth_sales.stage_conversion(company)
+    first = sum(each.entered for (_, stage), each in cohorts.items() if stage == OPEN_STAGES[0])
+    assert first == sum(deal.archived_at is None for deal in deals)
+    assert all(each.skipped_next <= each.moved_on <= each.entered - each.undecided for each in cohorts.values())
+    assert sum(each.skipped_next for each in cohorts.values()) > 10
 
 
 def test_deals_are_open_reopened_and_moved_back(company, deals):

@@ -17,7 +17,9 @@ judged as (
             else 'open'
         end as outcome
     from stages
-    where object_type = 'deals'
+    where
+        object_type = 'deals'
+        and not coalesce(is_archived, false)
 
 ),
 
