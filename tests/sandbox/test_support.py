@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from sandbox import truth_support
 from sandbox.company import Company
 from sandbox.support import CLOSES, OPENS, Admin
 from sandbox.team import SIZE
@@ -107,6 +108,22 @@ def test_the_truth_is_what_happened(company):
         assert case.last_close_seconds == (closes[-1] - began if closes else None)
         assert case.rating == (conversation.rating[0] if conversation.rating else None)
         assert (conversation.state == "closed") == bool(closes and conversation.parts[-1].kind == "close")
+
+
+def test_the_days_of_the_desk_add_up_to_its_cases(company):
+    cases, days = company.support.cases.values(), truth_support.days(company).values()
+    conversations = company.support.conversations.values()
+    assert sum(day.opened for day in days) == len(cases)
+    assert sum(day.reopened for day in days) == sum(each.reopens for each in conversations) > 0
+    assert sum(day.closed for day in days) == sum(part.kind == "close" for each in conversations for part in each.parts)
+    assert sum(len(day.resolutions) for day in days) == sum(each.state == "closed" for each in conversations)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "fraction", "value"), [([], 0.5, None), ([7], 0.9, 7), ([9, 1, 3], 0.5, 3), ([0, 10], 0.9, 9)]
+)
+def test_a_percentile_lies_between_neighbours(seconds, fraction, value):
+    assert truth_support.percentile(seconds, fraction) == value
 
 
 def test_the_team_writes_when_it_works(company):
