@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from dash import Input, Output, State, dcc, html
-from dash.exceptions import InvalidCallbackReturnValue, PreventUpdate
+from dash.exceptions import PreventUpdate
 from django.utils.module_loading import import_string
 from django_plotly_dash import DjangoDash
 from django_plotly_dash.dash_wrapper import WrappedDash
@@ -49,8 +49,8 @@ def draws(app: DjangoDash, chart: str) -> Callable[[Draw], Draw]:
     """The decorated function draws `chart` for what is chosen in the address."""
 
     def decorate(draw: Draw) -> Draw:
-        def callback(search: str | None, location: str = "") -> Figure:
-            return draw(Published(location), read_query(search))
+        def callback(search: object, location: str = "") -> Figure:
+            return draw(Published(location), _chosen(search))
 
         app.callback(Output(f"graph-{chart}", "figure"), Input("url", "search"))(callback)
         return draw
@@ -61,11 +61,11 @@ def draws(app: DjangoDash, chart: str) -> Callable[[Draw], Draw]:
 def leads_to_month(app: DjangoDash, chart: str) -> None:
     """A click on a bar of `chart` shows that month; the same is in the month's own field, for keyboards."""
 
-    def callback(click: dict[str, Any] | None, search: str | None) -> str:
-        picked = read_query(f"month={str((click or {}).get('points', [{}])[0].get('x', ''))[:7]}").month
+    def callback(click: object, search: object) -> str:
+        picked = read_query(f"month={_clicked(click)[:7]}").month
         if picked is None:
             raise PreventUpdate
-        return f"?{read_query(search).query(month=picked)}"
+        return f"?{_chosen(search).query(month=picked)}"
 
     app.callback(
         Output("url", "search"),
@@ -73,6 +73,17 @@ def leads_to_month(app: DjangoDash, chart: str) -> None:
         State("url", "search"),
         prevent_initial_call=True,
     )(callback)
+
+
+def _chosen(search: object) -> Choices:
+    return read_query(search if isinstance(search, str) else "")
+
+
+def _clicked(click: object) -> str:
+    """Where on the time axis it was clicked; empty when nothing says so. It comes from outside, so it may be anything."""
+    points = click.get("points") if isinstance(click, dict) else None
+    first = points[0] if isinstance(points, list) and points else None
+    return str(first.get("x", "")) if isinstance(first, dict) else ""
 
 
 @cache
@@ -119,11 +130,22 @@ def dependencies(name: str, prefix: str) -> bytes:
 def update(name: str, prefix: str, asked: dict[str, Any], location: str) -> str | None:
     """The answer of one callback as JSON; None when it has nothing to change. Raises `ValueError` for nonsense."""
     app = instance(name, prefix)
-    if asked.get("output") not in app.callback_map:
+    output = asked.get("output")
+    callback = app.callback_map.get(output) if isinstance(output, str) else None
+    if callback is None:
         raise ValueError("unknown output")
+    for kind in ("inputs", "state"):
+        if [_named(one) for one in _list(asked.get(kind))] != [(one["id"], one["property"]) for one in callback[kind]]:
+            raise ValueError(f"these are not the {kind} of {output}")
     try:
         return str(app.dispatch_with_args(asked, {"location": location}))
     except PreventUpdate:
         return None
-    except (KeyError, TypeError, AttributeError, IndexError, InvalidCallbackReturnValue) as error:
-        raise ValueError("malformed callback") from error
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _named(value: Any) -> tuple[Any, Any]:
+    return (value.get("id"), value.get("property")) if isinstance(value, dict) else (None, None)

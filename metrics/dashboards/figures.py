@@ -6,7 +6,6 @@ them its counterpart for a dark ground, and texts and grids the page's own colou
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -81,11 +80,11 @@ def money_axis(lowest: float, highest: float, currency: str, *, steps: int = 4, 
     """From zero, whatever the values are; its marks are round amounts."""
     low, high = min(lowest, 0.0), max(highest, 0.0)
     step = charts.ceiling((high - low) / steps or 1.0)
-    marks = [number * step for number in range(math.floor(low / step), math.ceil(high / step) + 1)]
-    marks = [mark for mark in marks if low - step / 2 <= mark <= high + step / 2]
+    marks = [number * step for number in range(round(low / step), round(high / step) + 1)]
+    bottom, top = min(low, marks[0]), max(high, marks[-1])
     return axis(
         grid=True,
-        range=[min(low, marks[0]), max(high, marks[-1])],
+        range=[bottom, top if top > bottom else 1.0],
         tickvals=marks,
         ticktext=[short_money(mark, currency) for mark in marks],
         **more,

@@ -26,7 +26,6 @@ def held() -> scenarios.Portal:
 
 def _with_marts(portal: scenarios.Portal, without: Collection[str], months: int) -> scenarios.Portal:
     location = "00000001.duckdb"
-    (Path(settings.DATA_DIR) / "warehouse" / "published" / location).unlink(missing_ok=True)
     publish(location, without=without, months=months)
     for publication in type(portal.publication).objects.published():
         publication.build.feeds = {"raw_stripe": MARTS}

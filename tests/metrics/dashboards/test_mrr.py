@@ -1,0 +1,67 @@
+"""MRR and waterfall: steps add up from the start to the end of the month."""
+
+from __future__ import annotations
+
+from metrics.dashboards import mrr
+from metrics.dashboards.choices import read_query
+from metrics.dashboards.published import Published
+from metrics.dashboards.shapes import Board
+from metrics.manifest import ProjectDoc
+from portal import text
+from tests.metrics.dashboards.published import publish
+
+
+def board(query: str = "", **more) -> Board:
+    publish("a.duckdb", **more)
+    return mrr.read(Published("a.duckdb"), read_query(query), ProjectDoc())
+
+
+def test_the_steps_lead_from_start_to_end():
+    rows = board().section("waterfall").table.rows
+    assert [row["label"] for row in rows] == [
+        "At the start",
+        "New",
+        "Expansion",
+        "Reactivated",
+        "Contraction",
+        "Churned",
+        "Exchange rates",
+        "At the end",
+    ]
+    assert rows[0]["running"] + sum(row["moved"] for row in rows[1:-1]) == rows[-1]["running"]
+
+
+def test_the_sentence_says_from_where_to_where_and_why():
+    found = board("month=2026-04")
+    month = Published("a.duckdb").rows("mart_finance.mrr_monthly", where="month = '2026-04-01'", order="month")[0]
+    finding = found.section("waterfall").finding
+    assert f"from {text.money(month['start_mrr'])} to {text.money(month['mrr'])}" in finding
+    assert "brought the most" in finding
+
+
+def test_months_come_newest_first_and_add_up():
+    for row in board("months=12").section("months").table.rows:
+        moved = sum(
+            row[name] for name in row if name.endswith("_mrr") and name not in ("start_mrr", "scheduled_churn_mrr")
+        )
+        assert row["start_mrr"] + moved == row["mrr"]
+    months = [row["month"] for row in board("months=12").section("months").table.rows]
+    assert months == sorted(months, reverse=True)
+    assert len(months) == 12
+
+
+def test_what_is_cancelled_is_summed_up():
+    section = board().section("scheduled")
+    total = sum(row["mrr"] for row in section.table.rows)
+    assert section.finding.startswith(f"{text.money(total)} of today's MRR will end with its period: 3 subscriptions")
+
+
+def test_a_tile_for_exchange_rates_only_when_they_moved_something():
+    assert "fx" not in [tile.key for tile in board().tiles]
+
+
+def test_what_is_missing_is_said_section_by_section():
+    found = board(without=["mart_finance.mrr_waterfall", "mart_finance.mrr_scheduled_churn"])
+    assert "No waterfall yet" in found.section("waterfall").problem
+    assert "No list of scheduled churn yet" in found.section("scheduled").problem
+    assert not found.section("months").problem
