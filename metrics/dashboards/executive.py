@@ -91,7 +91,7 @@ def _money_tiles(shown: list[Row], retention: dict[date, Row], plan: dict[date, 
             f"at the MRR of {words.month(month, is_complete=not is_open)}" if arr is not None else _needs_retention(),
             definitions=(of_column(docs, RETENTION, "arr", "ARR"),),
         ),
-        _plan_tile(planned, month, currency, docs),
+        _plan_tile(planned, month, currency, is_open, docs),
         Tile(
             "customers",
             "Customers",
@@ -109,7 +109,7 @@ def _money_tiles(shown: list[Row], retention: dict[date, Row], plan: dict[date, 
     return tiles
 
 
-def _plan_tile(planned: Row, month: date, currency: str, docs: ProjectDoc) -> Tile:
+def _plan_tile(planned: Row, month: date, currency: str, is_open: bool, docs: ProjectDoc) -> Tile:
     about = (of_column(docs, PLAN, "percent_of_plan", "Of plan"), of_column(docs, PLAN, "plan_mrr", "Plan"))
     if planned.get("plan_mrr") is None:
         return Tile("plan", "Against plan", "unknown", f"No plan is known for {month:%B %Y}.", definitions=about)
@@ -117,7 +117,11 @@ def _plan_tile(planned: Row, month: date, currency: str, docs: ProjectDoc) -> Ti
     note = f"a plan of {text.money(planned['plan_mrr'], currency)}"
     if variance is not None:
         note = f"{text.money(variance, currency, signed=True)} against {note}"
-    return Tile("plan", "Of plan", text.percent(planned.get("percent_of_plan")), note, definitions=about)
+    if is_open:
+        # What is planned is the month's end, which is still to come.
+        note += f" for {words.end_of(month)}"
+    label = "Of plan, to date" if is_open else "Of plan"
+    return Tile("plan", label, text.percent(planned.get("percent_of_plan")), note, definitions=about)
 
 
 def _customers_note(now: Row, before: Row | None) -> str:
@@ -194,6 +198,8 @@ def _mrr(shown: list[Row], plan: dict[date, Row], docs: ProjectDoc) -> Section:
             "on plan" if round(gap) == 0 else f"{text.money(abs(gap), currency)} {'above' if gap > 0 else 'below'} plan"
         )
         finding += f" and {below}"
+        if last.get("is_complete") is False:
+            finding += f" for {words.end_of(last['month'])}"
     return Section(
         "mrr",
         "MRR against plan" if has_plan else "MRR",

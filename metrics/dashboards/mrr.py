@@ -143,15 +143,19 @@ def _waterfall(published: Published, monthly: Row, docs: ProjectDoc) -> Section:
 
 def _months(shown: list[Row], docs: ProjectDoc) -> Section:
     currency, last = words.currency_of(shown), shown[-1]
-    net = [(row["month"], row["mrr"] - row["start_mrr"]) for row in shown if row.get("start_mrr") is not None]
-    grown = sum(1 for _, change in net if change > 0)
-    finding = f"MRR grew in {grown} of {text.plural(len(net), 'month')}"
+    # A month of a few days is no weak month.
+    over = [row for row in shown if row.get("is_complete") is not False and row.get("start_mrr") is not None]
+    net = [(row["month"], row["mrr"] - row["start_mrr"]) for row in over]
     if net:
+        grown = sum(1 for _, change in net if change > 0)
         best, worst = max(net, key=lambda one: one[1]), min(net, key=lambda one: one[1])
-        finding += (
-            f"; the best was {best[0]:%B %Y} ({text.money(best[1], currency, signed=True)}), "
+        finding = (
+            f"MRR grew in {grown} of {text.plural(len(net), 'month')}; "
+            f"the best was {best[0]:%B %Y} ({text.money(best[1], currency, signed=True)}), "
             f"the weakest {worst[0]:%B %Y} ({text.money(worst[1], currency, signed=True)})"
         )
+    else:
+        finding = "No month is over yet"
     about: tuple[Definition, ...] = (
         of_column(docs, MONTHLY, "start_mrr", "Start"),
         *(of_column(docs, MONTHLY, column, label) for column, label in words.MOVEMENTS.values()),

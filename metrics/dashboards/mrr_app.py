@@ -8,7 +8,7 @@ from metrics.dashboards import figures, mrr, words
 from metrics.dashboards.choices import Choices
 from metrics.dashboards.dash_app import draws, leads_to_month, make
 from metrics.dashboards.figures import Figure
-from metrics.dashboards.published import Published
+from metrics.dashboards.published import Published, Row
 from metrics.manifest import ProjectDoc
 from portal import text
 
@@ -62,11 +62,7 @@ def months(published: Published, choices: Choices) -> Figure:
     is_open = rows[-1].get("is_complete") is False
     panels = [
         ("level", "MRR at the end of the month", "mrr"),
-        *(
-            (key, label, column)
-            for key, (column, label) in words.MOVEMENTS.items()
-            if any(row.get(column) for row in rows)
-        ),
+        *((key, label, column) for key, (column, label) in words.MOVEMENTS.items() if _matters(rows, key, column)),
     ]
     moved = [float(row[column] or 0) for row in rows for _, _, column in panels[1:]] or [0.0]
     traces, layout, titles = [], {}, []
@@ -105,6 +101,15 @@ def months(published: Published, choices: Choices) -> Figure:
         clickmode="event",
         **layout,
     )
+
+
+def _matters(rows: Sequence[Row], key: str, column: str) -> bool:
+    """Whether a movement gets a panel. Exchange rates mostly move next to nothing; then only the table has them."""
+    reach = max(
+        (abs(row[other] or 0) for row in rows for other, _ in words.MOVEMENTS.values() if other in row), default=0
+    )
+    least = reach / 50 if key == "fx" else 0
+    return any(abs(row.get(column) or 0) > least for row in rows)
 
 
 def _scale(comparable: Sequence[float | None], values: Sequence[float | None]) -> tuple[float, float]:

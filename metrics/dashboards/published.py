@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from hashlib import blake2s
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.core.cache import cache
@@ -15,6 +15,7 @@ from portal.warehouse import get_warehouse
 
 KEEP_SECONDS = 24 * 3600
 Row = dict[str, Any]
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Published:
     location: str
 
     def has(self, mart: str) -> bool:
-        return mart in self._columns()
+        return mart in self._marts()
 
     def rows(
         self,
@@ -41,36 +42,28 @@ class Published:
         condition = f" where {where}" if where else ""
         return self._ask(f"select * from {mart}{condition} order by {order} limit {limit}", parameters)
 
-    def _columns(self) -> dict[str, frozenset[str]]:
-        """ "schema.table" → its columns."""
-        found: dict[str, set[str]] = {}
-        for row in self._ask(
-            "select table_schema, table_name, column_name from information_schema.columns"
-            " where table_schema like 'mart_%'"
-        ):
-            found.setdefault(f"{row['table_schema']}.{row['table_name']}", set()).add(row["column_name"])
-        return {name: frozenset(columns) for name, columns in found.items()}
+    def _marts(self) -> list[str]:
+        return _kept(self.location, "which marts", lambda: sorted(get_warehouse().columns(self.location)))
 
-    def _ask(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
-        key = _key(self.location, sql, parameters)
-        kept: list[Row] | None = cache.get(key)
-        if kept is None:
+    def _ask(self, sql: str, parameters: Sequence[Any]) -> list[Row]:
+        def answer() -> list[Row]:
             result = get_warehouse().query(self.location, sql, parameters)
-            kept = [{name: _plain(value) for name, value in row.items()} for row in result.as_dicts()]
-            cache.set(key, kept, KEEP_SECONDS)
-        return kept
+            return [{name: _plain(value) for name, value in row.items()} for row in result.as_dicts()]
+
+        return _kept(self.location, (sql, list(parameters)), answer)
 
 
-def _key(location: str, sql: str, parameters: Sequence[Any]) -> str:
-    said = repr((settings.WAREHOUSE_URL, location, sql, list(parameters)))
-    return f"published:{blake2s(said.encode(), digest_size=16).hexdigest()}"
+def _kept(location: str, question: object, answer: Callable[[], Answer]) -> Answer:
+    """The answer to a question about a version, from the cache when it was asked before."""
+    said = repr((settings.WAREHOUSE_URL, location, question))
+    key = f"published:{blake2s(said.encode(), digest_size=16).hexdigest()}"
+    kept: Answer | None = cache.get(key)
+    if kept is None:
+        kept = answer()
+        cache.set(key, kept, KEEP_SECONDS)
+    return kept
 
 
 def _plain(value: Any) -> Any:
     """A timestamp at midnight is the day it means: warehouses differ in what they make of a date."""
     return value.date() if isinstance(value, datetime) else value
-
-
-def month_of(row: Row, column: str = "month") -> date:
-    value: date = row[column]
-    return value

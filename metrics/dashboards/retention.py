@@ -63,6 +63,7 @@ COUNTED = {
     "customers": ("customer_retention", "cohort_customers", "customers"),
 }
 AGES_SHOWN = 24
+COHORTS_TO_TELL = 3
 
 
 def read(published: Published, choices: Choices, docs: ProjectDoc) -> Board:
@@ -183,10 +184,11 @@ def _cohorts(published: Published, choices: Choices, months: Sequence[date], doc
         Section(
             "ages",
             f"{titles[0]}: {by}",
-            _ages_finding(ages, choices.by),
+            _ages_finding(well_known(ages), choices.by),
             Table(_age_columns(choices.by), [{**age, "currency": currency} for age in ages]),
-            has_chart=len(ages) > 1,
-            note="All cohorts that have reached that age together, weighted by their size; months that are not over do not count.",
+            has_chart=len(well_known(ages)) > 1,
+            note="All cohorts that have reached that age together, weighted by their size; months that are not over do not "
+            f"count. Ages that fewer than {COHORTS_TO_TELL} cohorts have reached are only in the table.",
             definitions=about,
         ),
         Section(
@@ -233,6 +235,11 @@ def by_age(rows: Sequence[Row], by: str) -> list[Row]:
         }
         for age, (size, still, count) in sorted(sums.items())
     ]
+
+
+def well_known(ages: Sequence[Row]) -> list[Row]:
+    """The ages that so many cohorts have reached that one of them does not decide; all of them in a young company."""
+    return [age for age in ages if age["cohorts"] >= COHORTS_TO_TELL] or list(ages)
 
 
 def _age_columns(by: str) -> tuple[Column, ...]:

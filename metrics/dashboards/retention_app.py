@@ -85,7 +85,7 @@ def customers_lost(published: Published, choices: Choices) -> Figure:
 
 @draws(app, "ages")
 def kept_by_age(published: Published, choices: Choices) -> Figure:
-    rows = [row for row in _rows(published, choices, "ages") if row["retention"] is not None]
+    rows = [row for row in retention.well_known(_rows(published, choices, "ages")) if row["retention"] is not None]
     if not rows:
         return figures.nothing()
     ages = [int(row["months_since"]) for row in rows]

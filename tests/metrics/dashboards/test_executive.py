@@ -55,7 +55,8 @@ def test_arr_and_plan_are_the_marts_own():
     found = board()
     assert tile(found, "arr").value == text.money(mart("revenue_retention", "month = '2026-11-01'")["arr"])
     assert tile(found, "plan").value == text.percent(mart("plan_vs_actual", "month = '2026-11-01'")["percent_of_plan"])
-    assert "above plan" in found.sections[0].finding
+    assert found.sections[0].finding.endswith("above plan for the end of November.")
+    assert board("month=2026-10").sections[0].finding.endswith("above plan.")
 
 
 def test_the_biggest_movements_come_first_and_add_up_to_their_change():

@@ -50,6 +50,12 @@ def test_months_come_newest_first_and_add_up():
     assert len(months) == 12
 
 
+def test_a_month_of_a_few_days_is_no_weak_month():
+    finding = board().section("months").finding
+    assert "of 23 months" in finding
+    assert "November 2026" not in finding
+
+
 def test_what_is_cancelled_is_summed_up():
     section = board().section("scheduled")
     total = sum(row["mrr"] for row in section.table.rows)

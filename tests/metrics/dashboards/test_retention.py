@@ -45,6 +45,12 @@ def test_ages_are_weighted_by_size_and_leave_out_the_running_month():
     ]
 
 
+def test_one_old_cohort_does_not_speak_for_all():
+    ages = [{"months_since": age, "cohorts": count} for age, count in ((0, 5), (1, 3), (2, 2), (3, 1))]
+    assert [age["months_since"] for age in retention.well_known(ages)] == [0, 1]
+    assert retention.well_known(ages[2:]) == ages[2:]
+
+
 def test_the_grid_is_whole_at_month_0_and_blank_where_nothing_happened_yet():
     grid = board("months=all").section("cohorts").grid
     newest, oldest = grid.rows[0], grid.rows[-1]
