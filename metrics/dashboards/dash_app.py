@@ -31,7 +31,9 @@ def make(name: str, charts: Sequence[str]) -> DjangoDash:
     app = DjangoDash(name, serve_locally=True, suppress_callback_exceptions=True)
     app.layout = html.Div(
         [
-            dcc.Location(id="url", refresh=True),
+            dcc.Location(id="url", refresh=False),
+            # A page of its own is where a click leads; `url` would first draw this page's charts once more.
+            dcc.Location(id="go", refresh=True),
             *(
                 html.Div(
                     dcc.Graph(id=f"graph-{chart}", figure=nothing(), config=QUIET, responsive=True),
@@ -68,7 +70,7 @@ def leads_to_month(app: DjangoDash, chart: str) -> None:
         return f"?{_chosen(search).query(month=picked)}"
 
     app.callback(
-        Output("url", "search"),
+        Output("go", "href"),
         Input(f"graph-{chart}", "clickData"),
         State("url", "search"),
         prevent_initial_call=True,

@@ -139,7 +139,7 @@ def test_a_choice_that_makes_no_sense_draws_the_default(reader, search):
 def test_a_click_on_nothing_changes_nothing(reader, click):
     with_dashboards()
     body = {
-        "output": "url.search",
+        "output": "go.href",
         "inputs": [{"id": "graph-months", "property": "clickData", "value": click}],
         "state": [{"id": "url", "property": "search", "value": ""}],
     }

@@ -5,15 +5,17 @@ from __future__ import annotations
 import pytest
 from django.urls import reverse
 
+from metrics.dashboards.registry import DASHBOARDS
 from tests import scenarios
 
-READABLE = ["status", "status_live", "incidents"]
+READABLE = ["status", "status_live", "incidents", "dashboards"]
 STAFF_ONLY = ["notifications"]
 
 
 def addresses(portal: scenarios.Portal) -> dict[str, str]:
     """Every address that can be opened in this portal, by the name of its route."""
     found = {name: reverse(name) for name in [*READABLE, *STAFF_ONLY, "password"]}
+    found.update({key: reverse("dashboard", args=[key]) for key in DASHBOARDS})
     if portal.sources:
         for name in ("source", "source_live", "source_streams"):
             found[name] = reverse(name, args=["stripe"])
