@@ -11,7 +11,7 @@
     select
     {%- for name, (theirs, type) in columns.items() %}
         {% if theirs in there -%}
-            {{ dbt.safe_cast(adapter.quote(theirs), type) }}
+            {{ cast_or_null(adapter.quote(theirs), type) }}
         {%- else -%}
             cast(null as {{ type }})
         {%- endif %} as {{ name }}{{ "," if not loop.last }}
@@ -21,5 +21,34 @@
     where 1 = 0
     {%- else -%}
     from {{ relation }}
+    {%- endif -%}
+{%- endmacro %}
+
+{#- A value as another type; null where it does not fit. -#}
+{% macro cast_or_null(expression, type) -%}
+    {{ return(adapter.dispatch('cast_or_null')(expression, type)) }}
+{%- endmacro %}
+
+{% macro duckdb__cast_or_null(expression, type) -%}
+    try_cast({{ expression }} as {{ type }})
+{%- endmacro %}
+
+{% macro bigquery__cast_or_null(expression, type) -%}
+    safe_cast({{ expression }} as {{ type }})
+{%- endmacro %}
+
+{#- PostgreSQL fails on what does not fit (before version 16 it cannot even be asked): only what looks right is cast. -#}
+{% macro postgres__cast_or_null(expression, type) -%}
+    {%- set text = "cast(" ~ expression ~ " as text)" -%}
+    {%- if type == dbt.type_string() -%}
+        {{ text }}
+    {%- elif type == 'date' -%}
+        case
+            when {{ text }} ~ '^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])' then cast({{ text }} as date)
+        end
+    {%- else -%}
+        case
+            when {{ text }} ~ '^ *[-+]?[0-9]+([.][0-9]+)?([eE][-+]?[0-9]+)? *$' then cast({{ text }} as {{ type }})
+        end
     {%- endif -%}
 {%- endmacro %}
