@@ -1,4 +1,4 @@
-{#- An incremental dbt model that keeps whole days. A day stays only as long as it is certain that nothing happened to its
+{#- An incremental dbt model that keeps whole days. A day stays only as long as nothing can have happened to its
     events: as many as there were, and none that was written since. All others are forgotten here, before the dbt model
     runs, and built anew by it. So late, changed and deleted events of any age are seen, and a build that is repeated or
     breaks off leaves nothing behind.

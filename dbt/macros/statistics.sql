@@ -6,14 +6,15 @@
     / (1 + 1.432788 * {{ root }} + 0.189269 * power({{ root }}, 2) + 0.001308 * power({{ root }}, 3)))
 {%- endmacro %}
 
-{#- Between which rates a rate lies when something was counted `count` times in `exposure`, `errors` standard errors wide
-    (1.96: with 95 % confidence). Byar's approximation of the exact Poisson limits, good from the first case on (Breslow
-    and Day 1987, volume II, p. 69). -#}
+{#- Between which rates a rate lies when something was counted `count` times in `exposure`, `errors` standard errors
+    wide (1.96: with 95 % confidence). Byar's approximation of the exact Poisson limits, good from the first case on
+    (Breslow and Day 1987, volume II, p. 69). -#}
 {% macro rate_at_least(count, exposure, errors) -%}
+    {%- set root = "1 - 1 / (9.0 * " ~ count ~ ") - " ~ errors ~ " / (3 * sqrt(" ~ count ~ "))" -%}
     case
         when {{ count }} = 0 then 0
-        when 1 - 1 / (9.0 * {{ count }}) - {{ errors }} / (3 * sqrt({{ count }})) < 0 then 0
-        else {{ count }} * power(1 - 1 / (9.0 * {{ count }}) - {{ errors }} / (3 * sqrt({{ count }})), 3) / {{ exposure }}
+        when {{ root }} < 0 then 0
+        else {{ count }} * power({{ root }}, 3) / {{ exposure }}
     end
 {%- endmacro %}
 

@@ -76,7 +76,7 @@ final as (
         measured.ended_on,
         measured.times_left,
         measured.days_paying,
-        {{ tenure_month('measured.days_paying') }} as last_tenure_month
+        {{ tenure_month('measured.days_paying') }} as last_tenure_month  -- noqa: LT05
     from measured
     inner join observed_customers on measured.customer_id = observed_customers.customer_id
 

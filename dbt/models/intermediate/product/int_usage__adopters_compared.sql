@@ -68,8 +68,8 @@ adopted_spans as (
 
 ),
 
--- New accounts leave at another rate than old ones, and adopters are older. So it is also counted how many of them would
--- have left had they left as often as all accounts of their age.
+-- New accounts leave at another rate than old ones, and adopters are older. So it is also counted how many of them
+-- would have left had they left as often as all accounts of their age.
 expected as (
 
     select

@@ -11,11 +11,12 @@ with events as (
 
 ),
 
-{% if is_incremental() -%}
--- What has changed since was forgotten before (see forget_changed_days).
+-- None in the first build. What has changed since was forgotten before (see forget_changed_days).
 kept_days as (
 
-    select distinct used_on from {{ this }}
+    select distinct used_on
+    from {{ this if is_incremental() else ref('int_usage__events') }}
+    where {{ 'true' if is_incremental() else 'false' }}
 
 ),
 
@@ -27,13 +28,6 @@ new_events as (
     where kept_days.used_on is null
 
 ),
-{%- else -%}
-new_events as (
-
-    select * from events
-
-),
-{%- endif %}
 
 final as (
 

@@ -129,8 +129,8 @@ still_open as (
         on
             week_ends.scope = in_scope.scope
             and week_ends.repository = in_scope.repository
-            and in_scope.opened_on < week_ends.next_week
-            and (in_scope.closed_on is null or in_scope.closed_on >= week_ends.next_week)
+            and week_ends.next_week > in_scope.opened_on
+            and (in_scope.closed_on is null or week_ends.next_week <= in_scope.closed_on)
     group by week_ends.scope, week_ends.repository, week_ends.week
 
 ),

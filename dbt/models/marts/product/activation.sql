@@ -1,3 +1,5 @@
+{%- set counting = var('activation_features') -%}
+
 with workspaces as (
 
     select * from {{ ref('stg_postgres__workspaces') }}
@@ -21,8 +23,6 @@ sign_ups as (
 
 ),
 
-{%- set counting = var('activation_features') %}
-
 -- The first uses that count, in their order.
 first_uses as (
 
@@ -36,11 +36,7 @@ first_uses as (
     inner join adoptions on sign_ups.workspace_id = adoptions.workspace_id
     where
         adoptions.adopted_at < sign_ups.window_ends_at
-        {%- if counting %}
-        and adoptions.feature in (
-            {%- for name in counting %}'{{ name | replace("'", "''") }}'{{ ", " if not loop.last }}{% endfor -%}
-        )
-        {%- endif %}
+        and {{ 'adoptions.feature in (' ~ quoted_list(counting) ~ ')' if counting else 'true' }}
 
 ),
 

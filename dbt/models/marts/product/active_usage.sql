@@ -50,7 +50,7 @@ windows as (
 
 ),
 
--- One active day counts in the window of the days from it on, until the window has moved past it or the same user's next
+-- One active day counts in the windows of the days from it on, until they have moved past it or the same user's next
 -- active day takes over: so nobody counts twice, and no day has to be joined with thirty others.
 counted_spans as (
 

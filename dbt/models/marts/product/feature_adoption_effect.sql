@@ -44,36 +44,31 @@ retentions as (
 
     select
         *,
-        {%- for group in ['with', 'without'] %}
-        exp(-90 * left_{{ group }} / exposure_{{ group }}) as {{ group }}_share,
-        {%- for name, errors in [('', '1.96'), ('strict_', 'strict_errors')] %}
-        exp(
-            -90 * {{ rate_at_most('left_' ~ group, 'exposure_' ~ group, errors) }}
-        ) as {{ group }}_{{ name }}low,
-        exp(
-            -90 * ({{ rate_at_least('left_' ~ group, 'exposure_' ~ group, errors) }})
-        ) as {{ group }}_{{ name }}high{{ "," if not loop.last }}
-        {%- endfor %}{{ "," if not loop.last }}
-        {%- endfor %}
+        {{ share_staying('left_with', 'exposure_with') }} as with_share,
+        {{ share_staying_at_least('left_with', 'exposure_with', '1.96') }} as with_low,
+        {{ share_staying_at_most('left_with', 'exposure_with', '1.96') }} as with_high,
+        {{ share_staying_at_least('left_with', 'exposure_with', 'strict_errors') }} as with_strict_low,
+        {{ share_staying_at_most('left_with', 'exposure_with', 'strict_errors') }} as with_strict_high,
+        {{ share_staying('left_without', 'exposure_without') }} as without_share,
+        {{ share_staying_at_least('left_without', 'exposure_without', '1.96') }} as without_low,
+        {{ share_staying_at_most('left_without', 'exposure_without', '1.96') }} as without_high,
+        {{ share_staying_at_least('left_without', 'exposure_without', 'strict_errors') }} as without_strict_low,
+        {{ share_staying_at_most('left_without', 'exposure_without', 'strict_errors') }} as without_strict_high
     from with_errors
 
 ),
 
--- The limits of a difference from those of its two parts (Zou and Donner 2008): they need not be symmetrical, and they
--- are wide, not zero, where nobody has left yet.
 differences as (
 
     select
         *,
         with_share - without_share as difference,
-        {%- for name in ['', 'strict_'] %}
-        with_share - without_share - sqrt(
-            power(with_share - with_{{ name }}low, 2) + power(without_{{ name }}high - without_share, 2)
-        ) as {{ name }}difference_low,
-        with_share - without_share + sqrt(
-            power(with_{{ name }}high - with_share, 2) + power(without_share - without_{{ name }}low, 2)
-        ) as {{ name }}difference_high{{ "," if not loop.last }}
-        {%- endfor %}
+        {{ difference_at_least('with_share', 'with_low', 'without_share', 'without_high') }} as difference_low,
+        {{ difference_at_most('with_share', 'with_high', 'without_share', 'without_low') }} as difference_high,
+        {{ difference_at_least('with_share', 'with_strict_low', 'without_share', 'without_strict_high') }}
+            as strict_difference_low,
+        {{ difference_at_most('with_share', 'with_strict_high', 'without_share', 'without_strict_low') }}
+            as strict_difference_high
     from retentions
 
 ),
@@ -100,7 +95,7 @@ ranked as (
         *,
         -- By what the difference is at least: a large one among a handful of accounts is no finding.
         row_number() over (
-            order by case when difference_low is null then 1 else 0 end, difference_low desc, feature
+            order by case when difference_low is null then 1 else 0 end asc, difference_low desc, feature asc
         ) as place
     from judged
 
