@@ -77,7 +77,7 @@ def _published(warehouse: Warehouse) -> Callable[[str], QueryResult]:
 
 def _build(url: str, work_dir: Path) -> BuildOutcome:
     variables = {"as_of": NOW.strftime("%Y-%m-%d %H:%M:%S")}
-    return build(BuildRequest((), frozenset(RAW_SCHEMA), url, work_dir, variables))
+    return build(BuildRequest((), frozenset(RAW_SCHEMA), url, work_dir, vars=variables))
 
 
 def comparable(value: Any) -> Any:
