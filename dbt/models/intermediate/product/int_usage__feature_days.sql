@@ -1,6 +1,6 @@
 {{ config(
     materialized='incremental',
-    incremental_strategy='append',
+    incremental_strategy='merge' if target.type == 'bigquery' else 'append',
     on_schema_change='fail',
     pre_hook="{{ forget_changed_days(ref('int_usage__events'), 'used_on', 'uses', 'last_load_id') }}"
 ) }}
