@@ -10,21 +10,20 @@ Whatever happens, every request gets a report, and what could not be checked is 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import Any
 
-from portal.failures import TerminalError
 from portal.redact import redact
-from portal.warehouse.base import Warehouse
-from portal.warehouse.duckdb import DuckDBWarehouse
 from quality import sentences, soda_readings
+from quality.soda_connections import CheckConnection, connected, placed
 from quality.soda_readings import Reading
 from quality.soda_runtime import MetricHistory, Point, ScanRun, looked_back, run_scan
-from quality.sodacl import CheckText, Kind, dump, quoted
+from quality.sodacl import CheckText, Kind, dump
+
+__all__ = ["CheckReport", "CheckRequest", "connected", "scan_dataset"]
 
 # Soda's detector wants more than four daily points, today's included.
 ANOMALY_POINTS = 5
@@ -59,46 +58,16 @@ class CheckReport:
     extra: dict[str, Any] = field(default_factory=dict)
 
 
-@contextmanager
-def connected(warehouse: Warehouse) -> Iterator[Any]:
-    """A connection to what workers write, call it as the writer. Read-only, and it reads no other file: checks are
-    SQL that colleagues wrote, and SQL of DuckDB can read and write whatever the process may."""
-    if not isinstance(warehouse, DuckDBWarehouse):
-        raise TerminalError(
-            "Checks cannot be run on this kind of warehouse.",
-            f"The Soda adapter has no connection for “{warehouse.scheme}:”.",
-            kind="warehouse",
-        )
-    import duckdb
-
-    if not warehouse.path.exists():
-        yield duckdb.connect()  # nothing was synced yet: every table is missing
-        return
-    try:
-        connection = duckdb.connect(str(warehouse.path), read_only=True)
-        is_shared = False
-    except duckdb.ConnectionException:
-        # The same process has the file open for writing (a warm engine): DuckDB wants the same settings for both.
-        connection = duckdb.connect(str(warehouse.path))
-        is_shared = True
-    connection.execute("set TimeZone = 'UTC'")
-    if not is_shared:  # these are settings of the whole database instance
-        connection.execute("set enable_external_access = false")
-        connection.execute("set lock_configuration = true")
-    try:
-        yield connection
-    finally:
-        connection.close()
-
-
-def scan_dataset(connection: Any, dataset: str, requests: Sequence[CheckRequest], now: datetime) -> list[CheckReport]:
+def scan_dataset(
+    connection: CheckConnection, dataset: str, requests: Sequence[CheckRequest], now: datetime
+) -> list[CheckReport]:
     """Carry out these checks of `dataset` ("schema.table"); one report for each request, in order."""
     schema, _, table = dataset.partition(".")
-    columns = _columns(connection, schema, table)
+    columns = connection.columns(schema, table)
     reports: dict[str, CheckReport] = {}
     jobs: list[_Job] = []
     for request in requests:
-        job = _Job.of(request, schema, columns, now)
+        job = _Job.of(request, schema, columns, now, connection)
         if isinstance(job, CheckReport):
             reports[request.key] = job
         elif not columns:
@@ -135,7 +104,9 @@ class _Job:
         return self.learned[0] < self.learned[1]
 
     @classmethod
-    def of(cls, request: CheckRequest, schema: str, columns: dict[str, str], now: datetime) -> _Job | CheckReport:
+    def of(
+        cls, request: CheckRequest, schema: str, columns: dict[str, str], now: datetime, connection: CheckConnection
+    ) -> _Job | CheckReport:
         try:
             text = CheckText.parse(request.definition)
         except ValueError as error:
@@ -144,8 +115,8 @@ class _Job:
         asked = text.measuring_only() if learned[0] < learned[1] else text
         # Attributes are for Soda's Cloud: without its list of allowed ones Soda would run nothing at all.
         config = {key: value for key, value in asked.config.items() if key not in ("attributes", "name", "identity")}
-        item = CheckText(CheckText(asked.line).rendered_line(columns, schema), config)
-        return cls(request, text, item, learned)
+        line = CheckText(asked.line).rendered_line(columns, schema, connection.quoted)
+        return cls(request, text, placed(CheckText(line, config), connection), learned)
 
 
 def _learned(text: CheckText, history: Sequence[Point], now: datetime) -> tuple[int, int]:
@@ -171,18 +142,6 @@ def _of_one_metric(history: Sequence[Point]) -> list[Point]:
     return [point for point in history if newest is not None and point.metric == newest.metric]
 
 
-def _columns(connection: Any, schema: str, table: str) -> dict[str, str]:
-    """Lower case → spelling, of every column; {} when there is no such table."""
-    import duckdb
-
-    try:
-        # Asking the table itself is a hundred times faster than asking information_schema.
-        found = connection.execute(f"select * from {quoted(schema)}.{quoted(table)} limit 0").description
-    except duckdb.CatalogException:
-        return {}
-    return {column[0].lower(): column[0] for column in found}
-
-
 def _missing_column(dataset: str, text: CheckText, columns: dict[str, str]) -> str:
     missing = [name for name in text.columns if name.lower() not in columns]
     if not missing:
@@ -192,7 +151,9 @@ def _missing_column(dataset: str, text: CheckText, columns: dict[str, str]) -> s
     return f"The table {dataset} has no column {missing[0]}, so this could not be checked.{hint}"
 
 
-def _run(connection: Any, schema: str, table: str, jobs: list[_Job], now: datetime) -> dict[str, CheckReport]:
+def _run(
+    connection: CheckConnection, schema: str, table: str, jobs: list[_Job], now: datetime
+) -> dict[str, CheckReport]:
     if not jobs:
         return {}
     reports, unanswered = _scan_once(connection, schema, table, jobs, now)
@@ -204,11 +165,11 @@ def _run(connection: Any, schema: str, table: str, jobs: list[_Job], now: dateti
 
 
 def _scan_once(
-    connection: Any, schema: str, table: str, jobs: list[_Job], now: datetime
+    connection: CheckConnection, schema: str, table: str, jobs: list[_Job], now: datetime
 ) -> tuple[dict[str, CheckReport], list[_Job]]:
     """(reports, jobs that got no outcome although they should have)."""
     qualify = not jobs[0].text.other_table
-    header = f"checks for {quoted(table)}" if qualify else f"checks for {schema}.{table}"
+    header = f"checks for {connection.quoted(table)}" if qualify else f"checks for {connection.place(schema)}.{table}"
     sodacl = dump({header: [job.item.as_item(name=job.request.key) for job in jobs]})
     points = [point for job in jobs for point in job.request.history]
     history = MetricHistory(points=points, now=now)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from quality.soda_connections import CheckConnection
 from quality.sodacl import History
 
 # Soda keeps its log in one object for the whole process: one scan at a time.
@@ -100,29 +101,6 @@ def looked_back(newest_first: Sequence[Point], look: History, now: datetime | No
     ]()
 
 
-class _Connection:
-    """Our DuckDB connection, as Soda sees it.
-
-    After a failed query Soda rolls back, which DuckDB refuses when no transaction is open; that refusal is what
-    makes one broken check abort all the others.
-    """
-
-    def __init__(self, connection: Any) -> None:
-        self._connection = connection
-
-    def rollback(self) -> None:
-        return
-
-    def commit(self) -> None:
-        return
-
-    def close(self) -> None:
-        return  # whoever opened it closes it
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._connection, name)
-
-
 def load_soda() -> Any:
     """Import `Scan` with telemetry off and without Soda's configuration file in the home directory."""
     from soda.common.config_helper import ConfigHelper
@@ -160,7 +138,13 @@ class ScanRun:
 
 
 def run_scan(
-    connection: Any, schema: str, sodacl: str, history: MetricHistory, now: datetime, *, qualify: bool = True
+    connection: CheckConnection,
+    schema: str,
+    sodacl: str,
+    history: MetricHistory,
+    now: datetime,
+    *,
+    qualify: bool = True,
 ) -> ScanRun:
     """Run one Soda scan of `sodacl`, in which every check is named by its key.
 
@@ -171,10 +155,8 @@ def run_scan(
         scan.disable_telemetry()
         scan.set_scan_definition_name(SCAN_NAME)
         scan.set_data_source_name(schema)
-        scan.add_duckdb_connection(_Connection(connection), schema)
+        connection.add_to(scan, schema, qualify=qualify)
         configuration = scan._configuration
-        if qualify:
-            configuration.data_source_properties_by_name[schema]["schema"] = schema
         configuration.soda_cloud = history
         configuration.sampler = _row_counter()
         configuration.samples_limit = 0

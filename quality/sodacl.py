@@ -8,6 +8,7 @@ decides whether it is SodaCL (`quality.soda_runtime.parse_errors`).
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property, lru_cache
@@ -235,11 +236,11 @@ class CheckText:
         return _identifiers(match["targets"]) if match else ()
 
     # --- putting together ---------------------------------------------------------------------------------------
-    def rendered_line(self, columns: dict[str, str], schema: str) -> str:
+    def rendered_line(self, columns: dict[str, str], schema: str, quote: Callable[[str], str] = quoted) -> str:
         """The line with every identifier quoted, in the spelling of the table (`columns`: lower case → spelling)."""
 
         def spelled(name: str) -> str:
-            return quoted(columns.get(name.lower(), name))
+            return quote(columns.get(name.lower(), name))
 
         if other := self.other_table:
             target = other if "." in other else f"{schema}.{other}"
@@ -250,7 +251,7 @@ class CheckText:
             sources = ", ".join(spelled(name) for name in self.columns)
             return (
                 f"values in ({sources}) must {negation}exist in {target} "
-                f"({', '.join(quoted(name) for name in self.target_columns)})"
+                f"({', '.join(quote(name) for name in self.target_columns)})"
             )
         if not self.columns or self._match is None:
             return self.line

@@ -155,6 +155,16 @@ class BigQueryWarehouse:
     def _versions(self) -> set[str]:
         return {dataset.partition("__")[0] for dataset in self._datasets() if names.is_version(dataset)}
 
+    def columns_of(self, name: str) -> tuple[str, ...]:
+        """The columns of a candidate as it is named here ("candidate_mart_finance.mrr"); () when there is none."""
+        from google.api_core.exceptions import NotFound
+
+        with _foreseen():
+            try:
+                return tuple(field.name for field in self._client().get_table(f"{self.address.project}.{name}").schema)
+            except NotFound:
+                return ()
+
     # Reading ---------------------------------------------------------------------------------------------------
 
     def columns(self, location: str) -> dict[str, tuple[str, ...]]:
@@ -236,6 +246,16 @@ class BigQueryWarehouse:
                 ) from error
             self._clients = {os.getpid(): client}
         return client
+
+    def client_of(self, dataset: str, timeout: float) -> Any:
+        """A client whose questions are about one dataset, within the limits."""
+        from google.cloud import bigquery
+
+        config = self._config(timeout=timeout)
+        config.default_dataset = f"{self.address.project}.{dataset}"
+        return bigquery.Client(
+            project=self.address.project, location=self.address.location, default_query_job_config=config
+        )
 
     def _config(self, values: Sequence[Any] = (), *, timeout: float | None = None, dry_run: bool = False) -> Any:
         from google.cloud.bigquery import QueryJobConfig

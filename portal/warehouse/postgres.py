@@ -66,7 +66,7 @@ class PostgresWarehouse:
                 self._held.depth -= 1
             return
         seconds = WRITER_TIMEOUT if timeout is None else timeout
-        with self._connected("writer") as connection:
+        with self.connected("writer") as connection:
             self._lock(connection, seconds)
             self._held.depth = 1
             try:
@@ -99,7 +99,7 @@ class PostgresWarehouse:
     # Candidates and versions -----------------------------------------------------------------------------------
 
     def tables(self, *, schema_prefix: str = "") -> set[str]:
-        with self._connected("tables") as connection:
+        with self.connected("tables") as connection:
             return {
                 f"{names.spoken(schema)}.{table}"
                 for schema, table in connection.execute(_RELATIONS)
@@ -118,7 +118,7 @@ class PostgresWarehouse:
 
     def publish(self, version: str, *, schema_prefix: str = names.MART) -> str:
         location = names.version_of(version)
-        with self.writer(), self._connected("publish") as connection, connection.transaction():
+        with self.writer(), self.connected("publish") as connection, connection.transaction():
             # One moment of all marts; and all of it or, when it breaks off, nothing.
             connection.execute("set transaction isolation level repeatable read")
             self._copy(connection, location, schema_prefix)
@@ -185,7 +185,7 @@ class PostgresWarehouse:
     def discard_unpublished(self, keep: Iterable[str]) -> list[str]:
         kept = set(keep)
         gone: dict[str, set[str]] = {}
-        with self._connected("discard") as connection:
+        with self.connected("discard") as connection:
             schemas = {schema for schema, _ in connection.execute(_RELATIONS)}
             for schema in schemas:
                 location = schema.partition("__")[0]
@@ -206,7 +206,7 @@ class PostgresWarehouse:
 
     def columns(self, location: str) -> dict[str, tuple[str, ...]]:
         found: dict[str, list[str]] = {}
-        with self._connected("pages") as connection:
+        with self.connected("pages") as connection:
             rows = connection.execute(
                 "select table_schema, table_name, column_name from information_schema.columns"
                 " where starts_with(table_schema, %s) order by 1, 2, ordinal_position",
@@ -227,7 +227,7 @@ class PostgresWarehouse:
     ) -> QueryResult:
         text = names.with_schemas(sql, lambda schema: names.of_version(location, schema), "%s")
         try:
-            with self._connected("pages") as connection, connection.transaction():
+            with self.connected("pages") as connection, connection.transaction():
                 connection.execute("set transaction read only")
                 connection.execute("select set_config('statement_timeout', %s, true)", [f"{round(timeout * 1000)}ms"])
                 if not self._exists(connection, location):
@@ -252,7 +252,7 @@ class PostgresWarehouse:
     # Connections -----------------------------------------------------------------------------------------------
 
     @contextmanager
-    def _connected(self, what: str) -> Iterator[psycopg.Connection[Any]]:
+    def connected(self, what: str) -> Iterator[psycopg.Connection[Any]]:
         """A connection of its own for each piece of work, in UTC; raises `TransientError` when there is none."""
         with secrets_hidden([self.address.password]):
             try:

@@ -247,12 +247,13 @@ def test_soda_phones_nobody_writes_nothing_at_home_and_loads_prophet_only_when_a
         "def refuse(*args): raise AssertionError('network')\n"
         "socket.socket.connect = refuse\n"
         "from quality.soda_adapter import CheckRequest, scan_dataset\n"
+        "from quality.soda_connections import DuckDBChecks\n"
         "assert 'soda' not in sys.modules\n"
         "con = duckdb.connect()\n"
         "con.execute('create schema s; create table s.t as select 1 as a')\n"
         "now = datetime.datetime.now(datetime.timezone.utc)\n"
         "asked = [CheckRequest('1', 'row_count > 0'), CheckRequest('2', 'anomaly detection for row_count')]\n"
-        "print([r.outcome for r in scan_dataset(con, 's.t', asked, now)], 'prophet' in sys.modules)\n"
+        "print([r.outcome for r in scan_dataset(DuckDBChecks(con), 's.t', asked, now)], 'prophet' in sys.modules)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script],
