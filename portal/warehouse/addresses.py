@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -47,6 +47,13 @@ class PostgresAddress:
     @property
     def without_secrets(self) -> str:
         return f"postgresql://{self.user}@{self.host}:{self.port}/{self.database}"
+
+    @property
+    def url(self) -> str:
+        """The whole address, with its password: for a library that takes nothing else."""
+        user, password, database = (quote(part, safe="") for part in (self.user, self.password, self.database))
+        options = f"?{urlencode(self.options)}" if self.options else ""
+        return f"postgresql://{user}:{password}@{self.host}:{self.port}/{database}{options}"
 
     @property
     def parameters(self) -> dict[str, str | int]:

@@ -157,13 +157,34 @@ class BigQueryWarehouse:
 
     def columns_of(self, name: str) -> tuple[str, ...]:
         """The columns of a candidate as it is named here ("candidate_mart_finance.mrr"); () when there is none."""
+        return tuple(field.name for field in self.fields_of(name))
+
+    def fields_of(self, name: str) -> list[Any]:
+        """The same as Google describes them."""
         from google.api_core.exceptions import NotFound
 
         with _foreseen():
             try:
-                return tuple(field.name for field in self._client().get_table(f"{self.address.project}.{name}").schema)
+                return list(self._client().get_table(f"{self.address.project}.{name}").schema)
             except NotFound:
-                return ()
+                return []
+
+    def tables_of(self, dataset: str) -> list[str]:
+        """The tables of a dataset as it is named here; [] when there is none."""
+        from google.api_core.exceptions import NotFound
+
+        with _foreseen():
+            try:
+                return [table.table_id for table in self._client().list_tables(dataset) if table.table_type == "TABLE"]
+            except NotFound:
+                return []
+
+    def execute(self, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Carry out one statement on what workers write, as the writer; `?` for parameters."""
+        values = [_parameter(value) for value in parameters]
+        with _foreseen():
+            job = self._client().query(statement, job_config=self._config(values, timeout=PUBLISH_SECONDS))
+            return [tuple(row.values()) for row in job.result()]
 
     # Reading ---------------------------------------------------------------------------------------------------
 

@@ -81,21 +81,22 @@ class DltEngine:
 
 class _Sync:
     def __init__(self, request: SyncRequest, connector: Connector, progress: Progress) -> None:
-        from portal.warehouse.duckdb import DuckDBWarehouse
         from sources.engines.dlt_store import DltStore
         from sources.engines.following import Following
         from sources.engines.spool import Throttle, fresh_folder
 
-        warehouse = get_warehouse()
-        if not isinstance(warehouse, DuckDBWarehouse):
-            raise TerminalError(
-                f"The dlt engine cannot write to a “{warehouse.scheme}” warehouse yet.", kind="warehouse"
-            )
         self.following = Following(connector, request)
         self.request = replace(request, streams=self.following.streams())
         self.connector = connector
         self.progress = Throttle(progress)
-        self.store = DltStore(request.source, request.dataset, request.work_dir, warehouse)
+        self.store = DltStore(request.source, request.dataset, request.work_dir, get_warehouse())
+        if self.following.is_on and not self.store.backend.can_follow:
+            raise TerminalError(
+                "Following the log of a database needs the embedded warehouse. Choose “New and changed rows” on the "
+                "source's page.",
+                f"WAREHOUSE_URL is of the kind {self.store.warehouse.scheme}.",
+                kind="warehouse",
+            )
         self.spool_dir = request.work_dir / "spool"
         self._fresh = fresh_folder
 
@@ -316,15 +317,10 @@ class _Sync:
 
     def _fitted(self, connection: Any, reading: Reading, tables: Mapping[str, int], load: Any) -> Any:
         """The load with the types its table will have; None when they cannot be brought together."""
-        from sources.engines.duckdb_columns import fit, forget_staging
-
         if load is None or reading.table not in tables:
             return load
         try:
-            if load.disposition == "replace":
-                forget_staging(connection, self.request.dataset, load.table, load.columns)
-            else:
-                load.columns = fit(connection, self.request.dataset, load.table, load.columns, load.files)
+            self.store.backend.fit(connection, self.request.dataset, load)
         except TerminalError as error:
             reading.fail(error)
             return None

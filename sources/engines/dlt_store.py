@@ -11,15 +11,15 @@ import importlib
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from portal.failures import PortalError, TerminalError, TransientError
-from portal.warehouse.duckdb import DuckDBWarehouse, quoted
+from portal.warehouse.base import Warehouse
 from sources.connectors.base import GONE
-from sources.engines.memory import limit_for
+from sources.engines.backends import backend_of
 from sources.engines.spool import WarehouseColumn
 
 SETTINGS = {
@@ -97,12 +97,13 @@ class TableLoad:
 class DltStore:
     """What one source has in the warehouse, by way of dlt. Not shared between threads."""
 
-    def __init__(self, source: str, dataset: str, work_dir: Path, warehouse: DuckDBWarehouse) -> None:
+    def __init__(self, source: str, dataset: str, work_dir: Path, warehouse: Warehouse) -> None:
         self.dlt = import_dlt()
         self.name = f"{source}".replace("-", "_")
         self.dataset = dataset
         self.folder = work_dir / "pipeline"
         self.warehouse = warehouse
+        self.backend = backend_of(warehouse)
         self._pipeline: Any = None
         self._dropped: set[str] = set()
         self.naming = self.dlt.Schema(self.name).naming
@@ -116,9 +117,9 @@ class DltStore:
     def settle(self) -> None:
         """Make the local copy trustworthy before anything is read."""
         self._open(None)
-        if self._has_leftovers() or not self.warehouse.path.exists():
+        if self._has_leftovers() or not self.backend.exists():
             self._forget()
-        if not self.streams() and self.warehouse.path.exists():
+        if not self.streams() and self.backend.exists():
             with self.warehouse.writer(), self.connected() as connection:
                 self.restore(connection)
 
@@ -145,13 +146,14 @@ class DltStore:
         tables = self.tables(connection)
         if not {"_dlt_pipeline_state", "_dlt_loads"} <= tables.keys():
             return None
-        row = connection.execute(
-            f"select s.version_hash from {quoted(self.dataset)}._dlt_pipeline_state s"
-            f" join {quoted(self.dataset)}._dlt_loads l on l.load_id = s._dlt_load_id"
+        state, loads = (self.backend.named(self.dataset, name) for name in ("_dlt_pipeline_state", "_dlt_loads"))
+        rows = self.backend.rows(
+            connection,
+            f"select s.version_hash from {state} as s inner join {loads} as l on l.load_id = s._dlt_load_id"
             " where s.pipeline_name = ? and l.status = 0 order by l.load_id desc limit 1",
             [self.name],
-        ).fetchone()
-        return row[0] if row else None
+        )
+        return rows[0][0] if rows else None
 
     def _has_leftovers(self) -> bool:
         return bool(self._pipeline.has_pending_data)
@@ -162,61 +164,31 @@ class DltStore:
 
     def _open(self, connection: Any) -> None:
         """A pipeline bound to `connection`. Without one, or once that is closed, it still reads its state."""
-        from sources.engines.dlt_duckdb import PortalDuckDb
-
         self._pipeline = self.dlt.pipeline(
             self.name,
             pipelines_dir=str(self.folder),
-            destination=PortalDuckDb(
-                connection if connection is not None else ":memory:",
-                destination_name="duckdb",
-                replace_strategy="insert-from-staging",
-            ),
+            destination=self.backend.destination(connection),
             dataset_name=self.dataset,
         )
 
     # Tables -----------------------------------------------------------------------------------------------------
 
-    @contextmanager
-    def connected(self) -> Iterator[Any]:
-        """A connection to the candidate warehouse, closed afterwards: DuckDB's file is then free for others."""
-        import duckdb
-
-        self.warehouse.path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            connection = duckdb.connect(str(self.warehouse.path))
-        except duckdb.IOException as error:
-            raise TransientError(
-                "The warehouse file is held by another program.", str(error), kind="warehouse_busy"
-            ) from error
-        try:
-            connection.execute(f"set memory_limit = '{limit_for(0, merges=True)}'")
-            connection.execute("set timezone = 'UTC'")  # how moments become text
-            yield connection
-        finally:
-            connection.close()
+    def connected(self) -> AbstractContextManager[Any]:
+        """A connection to the candidate warehouse, closed afterwards."""
+        return self.backend.connected()
 
     def tables(self, connection: Any) -> dict[str, int]:
         """The tables of this source, and about how many rows each has."""
-        found = connection.execute(
-            "select table_name, estimated_size from duckdb_tables()"
-            " where schema_name = ? and database_name = current_database()",
-            [self.dataset],
-        ).fetchall()
-        return dict(found)
+        return self.backend.tables(connection, self.dataset)
 
     def count(self, connection: Any, table: str, where: str = "") -> int:
         only = f" where {where}" if where else ""
-        return connection.execute(f"select count(*) from {quoted(self.dataset)}.{quoted(table)}{only}").fetchone()[0]
+        rows = self.backend.rows(connection, f"select count(*) from {self.backend.named(self.dataset, table)}{only}")
+        return int(rows[0][0])
 
     def stored_columns(self, connection: Any, table: str) -> list[str]:
         """The columns that a table has in the warehouse; [] when there is none."""
-        found = connection.execute(
-            "select column_name from duckdb_columns()"
-            " where schema_name = ? and table_name = ? and database_name = current_database()",
-            [self.dataset, table],
-        ).fetchall()
-        return [name for (name,) in found]
+        return self.backend.columns(connection, self.dataset, table)
 
     def columns(self, table: str) -> dict[str, str]:
         """Column name → type of a table, as last loaded; {} when there is none."""
@@ -241,12 +213,11 @@ class DltStore:
         """
         if self._dropped and "_dlt_version" in self.tables(connection):
             # dlt believes that the tables it once made are there; this makes it look.
-            connection.execute(f"delete from {quoted(self.dataset)}._dlt_version")
+            known = self.backend.named(self.dataset, "_dlt_version")
+            self.backend.rows(connection, f"delete from {known} where true")
         self._open(connection)
+        self.backend.before_load(connection, loads)
         self._retype(loads)
-        widest = max((len(load.columns) for load in loads), default=0)
-        merges = any(load.disposition == "merge" for load in loads)
-        connection.execute(f"set memory_limit = '{limit_for(widest, merges=merges)}'")
         try:
             if loads:
                 self._pipeline.extract(self._source(loads, streams))
@@ -302,6 +273,7 @@ class DltStore:
                 primary_key=list(load.key) or None,
                 merge_key=list(load.owner_key) or None,
                 columns=columns,
+                file_format="parquet",
             )
 
         source = dlt.source(lambda: [resource(load) for load in loads], name=self.name)

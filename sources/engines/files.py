@@ -31,11 +31,11 @@ def count_twins(files: Sequence[Path], key: Sequence[str]) -> int:
         )[0]
 
 
-def without_twins(files: Sequence[Path], key: Sequence[str], target: Path) -> int:
-    """Write one file with the first row of each key, in the order in which they came; returns how many rows it has.
-
-    The first is the newest where a source lists newest first.
+def without_twins(files: Sequence[Path], key: Sequence[str], target: Path, *, keep: str = "first") -> int:
+    """Write one file with the first (or last) row of each key, in the order in which they came; returns how many rows
+    it has. The first is the newest where a source lists newest first.
     """
+    way = "asc" if keep == "first" else "desc"
     place = target.as_posix().replace("'", "''")
     numbered = "read_parquet($files, filename = true, file_row_number = true)"
     with _asked(files) as ask:
@@ -44,7 +44,8 @@ def without_twins(files: Sequence[Path], key: Sequence[str], target: Path) -> in
             f"copy (select * exclude (filename, file_row_number) from {numbered}"
             " where (filename, file_row_number) not in"
             f" (select (filename, file_row_number) from {numbered} qualify row_number() over"
-            f" (partition by {_listed(key)} order by list_position($files, filename), file_row_number) > 1))"
+            f" (partition by {_listed(key)} order by list_position($files, filename) {way}, file_row_number {way})"
+            " > 1))"
             f" to '{place}' (format parquet, compression lz4_raw, row_group_size {ROW_GROUP_ROWS})"
         )[0]
 

@@ -22,6 +22,11 @@ def test_a_password_may_hold_what_an_address_has_to_escape():
     assert address.parameters["sslmode"] == "require"
 
 
+def test_an_address_can_be_told_again_as_it_was():
+    url = "postgresql://portal:p%40ss%2Fword%3A%20100%25@db.example:5433/ware%20house?sslmode=require"
+    assert PostgresAddress.of(url).url == url
+
+
 def test_a_password_is_in_no_text():
     address = PostgresAddress.of("postgresql://portal:hunter22@db.example/warehouse")
     assert "hunter22" not in repr(address) + address.without_secrets

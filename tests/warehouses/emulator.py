@@ -55,6 +55,8 @@ class Emulator:
             "BIGQUERY_EMULATOR_HOST": self.url,
             "GOOGLE_APPLICATION_CREDENTIALS": str(self.folder / "credentials.json"),
             "GOOGLE_CLOUD_PROJECT": PROJECT,
+            # It takes no compressed rows from dlt.
+            "NORMALIZE__DATA_WRITER__DISABLE_COMPRESSION": "true",
         }
 
     def __enter__(self) -> Emulator:
