@@ -3,7 +3,8 @@
 DATA_DIR       where everything the portal keeps lives (default ./data)
 DATABASE_URL   the portal's own database (default SQLite in DATA_DIR; postgresql://… in production)
 REDIS_URL      the broker (default: the Valkey that `manage.py services` embeds, address in DATA_DIR/broker.url)
-WAREHOUSE_URL  duckdb:///path (default DATA_DIR/warehouse/warehouse.duckdb)
+WAREHOUSE_URL  duckdb:///path (default DATA_DIR/warehouse/warehouse.duckdb), postgresql://user:password@host/database,
+               or bigquery://project/location?maximum_gb=100 (GOOGLE_APPLICATION_CREDENTIALS says who we are)
 PIPELINES_DIR  the company's own dlt code, a file a source (default sources/pipelines)
 PORTAL_URL     the address people use; mails link to it
 EMAIL_URL      smtp://user:password@host:port?tls=true … (default: files in DATA_DIR/mail)

@@ -19,6 +19,7 @@ from portal.warehouse import get_warehouse
 from quality import incidents, soda_adapter
 from quality.models import Check, CheckResult, Incident, Measurement, Outcome, Scan, Severity, latest_result
 from quality.soda_adapter import CheckReport, CheckRequest
+from quality.soda_connections import CheckConnection
 from quality.soda_runtime import Point
 from quality.sodacl import CheckText
 from sources.models import Source
@@ -118,7 +119,7 @@ def hold_sentence(check: Check, sentence: str) -> str:
 
 
 def _scan_dataset(
-    connection: object, dataset: str, checks: list[Check], history: dict[int, list[Point]], now: datetime
+    connection: CheckConnection, dataset: str, checks: list[Check], history: dict[int, list[Point]], now: datetime
 ) -> list[CheckReport]:
     requests = [CheckRequest(str(check.pk), check.definition, tuple(history.get(check.pk, ()))) for check in checks]
     try:

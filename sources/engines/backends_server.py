@@ -66,7 +66,7 @@ class CopyJob(PostgresParquetCopyJob):
         from adbc_driver_manager import dbapi
 
         self._config = self._job_client.config
-        known = self._config.credentials
+        known: Any = self._config.credentials
         address = PostgresAddress(
             known.host, known.port, known.username, known.password, known.database, tuple((known.query or {}).items())
         )

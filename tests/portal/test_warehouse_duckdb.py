@@ -114,6 +114,13 @@ def test_a_page_cannot_write(warehouse):
         warehouse.query(location, "drop table mart_finance.numbers")
 
 
+def test_a_question_that_takes_too_long_is_stopped(warehouse):
+    location = warehouse.publish("00000001")
+    many = ", ".join(f"mart_finance.numbers n{number}" for number in range(4))
+    with pytest.raises(TerminalError, match="took too long"):
+        warehouse.query(location, f"select sum(n0.n + n1.n * n2.n - n3.n) from {many}", timeout=0.2)
+
+
 def test_the_right_to_write_nests_in_one_thread_and_excludes_the_others(warehouse):
     refused: list[TransientError] = []
 

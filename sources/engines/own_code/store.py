@@ -31,9 +31,9 @@ class OwnCodeStore(DltStore):
     def settle(self) -> None:
         """Make the local copy trustworthy, and remember it, before the child starts."""
         self._open(None)
-        if self._has_leftovers() or not self.warehouse.path.exists():
+        if self._has_leftovers() or not self.backend.exists():
             self._forget()
-        if not self._pipeline.default_schema_name and self.warehouse.path.exists():
+        if not self._pipeline.default_schema_name and self.backend.exists():
             with self.warehouse.writer(), self.connected() as connection:
                 self.restore(connection)
         self._keep()
