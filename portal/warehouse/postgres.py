@@ -107,7 +107,7 @@ class PostgresWarehouse:
             }
 
     def tables_with(self, column: str, *, schema_prefix: str = "") -> set[str]:
-        with self._connected("tables") as connection:
+        with self.connected("tables") as connection:
             return {
                 f"{names.spoken(schema)}.{table}"
                 for schema, table in connection.execute(

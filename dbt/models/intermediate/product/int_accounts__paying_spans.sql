@@ -62,7 +62,7 @@ measured as (
 
     select
         *,
-        {{ dbt.datediff('began_on', 'ended_on', 'day') }} as days_paying
+        {{ dbt.datediff('began_on', 'ended_on', 'day') }} as days_paying  -- noqa: LT05
     from spans
 
 ),

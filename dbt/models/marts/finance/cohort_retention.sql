@@ -18,7 +18,7 @@ aged as (
 
     select
         *,
-        {{ dbt.datediff('cohort_month', 'month', 'month') }} as months_since
+        {{ dbt.datediff('cohort_month', 'month', 'month') }} as months_since  -- noqa: LT05
     from numbered
 
 ),

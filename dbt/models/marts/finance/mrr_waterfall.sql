@@ -12,15 +12,15 @@ with months as (
 steps as (
 
     {% for step, column in steps %}
-    select
-        month,
-        currency,
-        is_complete,
-        '{{ step }}' as step,
-        {{ loop.index }} as step_order,
-        {{ column }} as amount
-    from months
-    {{ 'union all' if not loop.last }}
+        select
+            month,
+            currency,
+            is_complete,
+            '{{ step }}' as step,
+            {{ loop.index }} as step_order,
+            {{ column }} as amount
+        from months
+        {{ 'union all' if not loop.last }}
     {% endfor %}
 
 ),

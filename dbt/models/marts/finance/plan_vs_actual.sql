@@ -10,7 +10,7 @@ months as (
 
 ),
 
--- A sheet made by hand has lines without a month (titles, sums), and a month may stand in it twice: the last line counts.
+-- A sheet made by hand has lines without a month (titles, sums), and a month may stand in it twice: the last counts.
 ranked_plan as (
 
     select
