@@ -8,6 +8,7 @@ from typing import Any
 
 from metrics.dashboards import words
 from metrics.dashboards.choices import Choices
+from metrics.dashboards.customers import named
 from metrics.dashboards.definitions import Definition, of_column, of_mart
 from metrics.dashboards.published import Published, Row
 from metrics.dashboards.shapes import Board, Section, Tile, trend
@@ -31,7 +32,7 @@ PLAN_COLUMNS = (
     Column("customers", "Customers", "count"),
 )
 MOVER_COLUMNS = (
-    Column("customer_id", "Customer"),
+    Column("customer", "Customer"),
     Column("change", "Change", "signed"),
     Column("movements", "What happened"),
     Column("start_mrr", "Before", "money"),
@@ -233,7 +234,7 @@ def _moved(published: Published, monthly: Row, docs: ProjectDoc) -> Section:
         return Section("movers", title, finding=f"Nothing moved in {month:%B %Y}.", definitions=about)
     top = rows[0]
     finding = (
-        f"The biggest movement is {top['customer_id']} with {text.money(top['change'], currency, signed=True)} "
+        f"The biggest movement is {top['customer']} with {text.money(top['change'], currency, signed=True)} "
         f"({top['movements']}); in all, {words.largest(monthly, currency)}."
     )
     return Section(
@@ -250,13 +251,14 @@ def _moved(published: Published, monthly: Row, docs: ProjectDoc) -> Section:
 
 def movers(published: Published, month: date) -> list[Row]:
     """The customers whose MRR changed most in the month, the biggest change first."""
-    return published.rows(
+    rows = published.rows(
         BY_CUSTOMER,
         where="month = ? and mrr <> start_mrr",
         order="abs(mrr - start_mrr) desc, customer_id",
         parameters=[month],
         limit=MOVERS,
     )
+    return named(published, rows)
 
 
 def _mover(row: Row) -> Row:

@@ -54,7 +54,7 @@ def biggest_movements(published: Published, choices: Choices) -> Figure:
     currency, values = words.currency_of(rows), [float(row["change"]) for row in rows]
     return figures.figure(
         figures.bars(
-            [row["customer_id"] for row in rows],
+            [row["customer"] for row in rows],
             values,
             colours=[row["main"] for row in rows],
             said=[f"{text.money(row['change'], currency, signed=True)} {row['movements']}" for row in rows],

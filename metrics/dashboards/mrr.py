@@ -7,6 +7,7 @@ from typing import Any
 
 from metrics.dashboards import words
 from metrics.dashboards.choices import Choices
+from metrics.dashboards.customers import named
 from metrics.dashboards.definitions import Definition, of_column, of_mart
 from metrics.dashboards.published import Published, Row
 from metrics.dashboards.shapes import Board, Section, Tile, trend
@@ -38,7 +39,7 @@ MONTH_COLUMNS = (
 )
 SCHEDULED_COLUMNS = (
     Column("scheduled_on", "Ends on", "day"),
-    Column("customer_id", "Customer"),
+    Column("customer", "Customer"),
     Column("mrr", "MRR", "money"),
     Column("requested_on", "Cancelled on", "day"),
 )
@@ -177,7 +178,7 @@ def _scheduled(published: Published, docs: ProjectDoc) -> Section:
     title = "Cancelled, but still paying"
     if not published.has(SCHEDULED):
         return Section("scheduled", title, problem=words.absent("list of scheduled churn", SCHEDULED))
-    rows = published.rows(SCHEDULED, order="scheduled_on, mrr desc, subscription_id")
+    rows = named(published, published.rows(SCHEDULED, order="scheduled_on, mrr desc, subscription_id"))
     about = (of_column(docs, MONTHLY, "scheduled_churn_mrr", "Scheduled churn"), of_mart(docs, SCHEDULED))
     if not rows:
         return Section(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import duckdb
+from django.core.cache import cache
+
 from metrics.dashboards import executive
 from metrics.dashboards.choices import read_query
 from metrics.dashboards.published import Published
@@ -65,6 +68,25 @@ def test_the_biggest_movements_come_first_and_add_up_to_their_change():
     assert sizes == sorted(sizes, reverse=True)
     for row in table.rows:
         assert row["start_mrr"] + row["change"] == row["mrr"]
+
+
+def test_customers_are_called_by_their_names_as_far_as_these_are_known():
+    path = publish("a.duckdb")
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("create schema mart_core")
+        connection.execute(
+            "create table mart_core.customers as select distinct customer_id,"
+            " case when customer_id like '%1' then null else 'Firm ' || customer_id end as customer"
+            " from mart_finance.mrr_by_customer_month"
+        )
+    cache.clear()
+    found = executive.read(Published("a.duckdb"), read_query(""), ProjectDoc()).section("movers")
+
+    for row in found.table.rows:
+        assert row["customer"] == (
+            row["customer_id"] if row["customer_id"].endswith("1") else f"Firm {row['customer_id']}"
+        )
+    assert found.table.rows[0]["customer"] in found.finding
 
 
 def test_without_a_plan_the_page_says_how_to_get_one():
