@@ -337,3 +337,20 @@ def test_rows_deleted_at_their_source_are_left_out_as_soon_as_a_table_keeps_them
 
     assert problems(outcome) == []
     assert warehouse.rows(users) == [(1,)]
+
+
+def test_a_companys_own_models_are_built_beside_ours_and_left_out_without_their_source(
+    own_project: Path, tmp_path: Path
+) -> None:
+    (own_project / "models" / "company" / "slow_reviews.sql").write_text(
+        "select pull_request_id from {{ ref('pull_requests') }} where time_to_first_review_hours > 24"
+    )
+    (own_project / "models" / "company" / "months.sql").write_text("select month, mrr from {{ ref('mrr_monthly') }}")
+    warehouse = Warehouse(tmp_path / "w", STRIPE, NOW)
+
+    outcome = warehouse.build()
+
+    assert problems(outcome) == []
+    assert "mart_company.months" in outcome.touched
+    assert warehouse.rows("select table_name from duckdb_tables() where schema_name = 'mart_company'") == [("months",)]
+    assert any(each.startswith("mart_company.slow_reviews: needs raw_github.") for each in outcome.left_out)
