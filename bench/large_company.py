@@ -9,8 +9,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import duckdb
 import django
+import duckdb
 
 FIRST, SECOND = "1700000000.0", "1800000000.0"
 NOW = "2026-11-01 12:00:00"

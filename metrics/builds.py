@@ -14,13 +14,12 @@ from django.db import IntegrityError, transaction
 from django.utils.module_loading import import_string
 
 from metrics import switches
-from metrics.dbt_types import BuildOutcome, BuildRequest
+from metrics.dbt_types import BuildOutcome
 from metrics.manifest import ProjectDoc, read_manifest
 from metrics.models import Build, BuildNode
 from portal.failures import as_portal_error
 from portal.runs import RunStatus, Trigger, heartbeat
 from portal.warehouse import get_warehouse
-from sources.connectors.log import DELETED_AT
 from sources.models import Attempt, SyncRun
 from sources.syncs import has_lost_attempts
 
@@ -65,24 +64,15 @@ def perform(build: Build) -> BuildOutcome | None:
     warehouse = get_warehouse()
     try:
         with heartbeat(Build.objects.all(), build.pk), warehouse.writer():
-            raw_tables = warehouse.tables(schema_prefix="raw_")
-            outcome = import_string(DBT_BUILD)(
-                BuildRequest(
-                    changed=tuple(changed),
-                    raw_tables=frozenset(raw_tables),
-                    warehouse_url=settings.WAREHOUSE_URL,
-                    soft_deletes=frozenset(warehouse.tables_with(DELETED_AT, schema_prefix="raw_")),
-                    work_dir=_work_dir(),
-                    vars=switches.current(),
-                )
-            )
+            request = switches.request_for(warehouse, changed)
+            outcome = import_string(DBT_BUILD)(request)
     except Exception as error:  # whatever it was, it must reach the row
         failure = as_portal_error(error)
         logger.warning("Build %s failed: %s", build.pk, failure.sentence)
         Build.objects.fail(build.pk, failure, changed=changed)
         return None
     # A full build looks at every raw table, so the scan does too.
-    _write(build, changed, changed or sorted(raw_tables), syncs, outcome)
+    _write(build, changed, changed or sorted(request.raw_tables), syncs, outcome)
     return outcome
 
 

@@ -59,6 +59,15 @@ def build(request: BuildRequest) -> BuildOutcome:
     return outcome
 
 
+def command_for(request: BuildRequest) -> list[str]:
+    """dbt's arguments for what an everyday build of `request.changed` does, for whoever wants to run dbt by hand."""
+    manifest = dbt_project.parsed(dbt_project.Location(request.warehouse_url, request.work_dir))
+    selection = choose(
+        request.changed, request.raw_tables, source_tables(manifest), _marts(manifest), manifest.child_map
+    )
+    return _command(selection, variables_of(request), with_definitions=False)
+
+
 def _command(selection: Selection, variables: Mapping[str, Any], *, with_definitions: bool) -> list[str]:
     """dbt's arguments. `with_definitions`: also what depends on the project's files alone, views and seeds.
 

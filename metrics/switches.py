@@ -1,14 +1,15 @@
 """The switches of the metrics: what counts now, and what another choice would do.
 
-current()   the dbt variables of the next build
-ask()       a row (queued) and a message; the page watches the row
-perform()   carried out by the worker that writes to the warehouse
-purge()     the sweep's
+current()      the dbt variables of the next build
+request_for()  what a build is asked for
+ask()          a row (queued) and a message; the page watches the row
+perform()      carried out by the worker that writes to the warehouse
+purge()        the sweep's
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from metrics.models import MetricSwitches, SwitchPreview
 from portal import dispatch
 from portal.failures import as_portal_error
 from portal.runs import heartbeat
-from portal.warehouse import get_warehouse
+from portal.warehouse import Warehouse, get_warehouse
 from sources.connectors.log import DELETED_AT
 
 # A dotted path: only the process that builds imports dbt.
@@ -45,6 +46,18 @@ def current() -> dict[str, Any]:
     return {**settings.DBT_VARS, **(row.as_vars() if row else {})}
 
 
+def request_for(warehouse: Warehouse, changed: Iterable[str] = ()) -> BuildRequest:
+    """A build by these switches, of what is downstream of `changed` (nothing named: of everything); as the writer."""
+    return BuildRequest(
+        changed=tuple(changed),
+        raw_tables=frozenset(warehouse.tables(schema_prefix="raw_")),
+        soft_deletes=frozenset(warehouse.tables_with(DELETED_AT, schema_prefix="raw_")),
+        warehouse_url=settings.WAREHOUSE_URL,
+        work_dir=Path(settings.DATA_DIR) / "dbt",
+        vars=current(),
+    )
+
+
 def ask(proposed: Mapping[str, Any], user: Any = None) -> SwitchPreview:
     preview = SwitchPreview.objects.create(proposed=dict(proposed), asked_by=user)
     dispatch.send("run_switch_preview", preview.pk)
@@ -54,18 +67,10 @@ def ask(proposed: Mapping[str, Any], user: Any = None) -> SwitchPreview:
 def perform(preview: SwitchPreview) -> None:
     """Carry out a claimed preview; however it goes, the row says so. Nothing that people see is touched."""
     warehouse = get_warehouse()
-    now = current()
     try:
         with heartbeat(SwitchPreview.objects.all(), preview.pk), warehouse.writer():
-            request = BuildRequest(
-                changed=(),
-                raw_tables=frozenset(warehouse.tables(schema_prefix="raw_")),
-                soft_deletes=frozenset(warehouse.tables_with(DELETED_AT, schema_prefix="raw_")),
-                warehouse_url=settings.WAREHOUSE_URL,
-                work_dir=Path(settings.DATA_DIR) / "dbt",
-                vars=now,
-            )
-            numbers = import_string(DBT_PREVIEW)(request, {**now, **preview.proposed})
+            request = request_for(warehouse)
+            numbers = import_string(DBT_PREVIEW)(request, {**request.vars, **preview.proposed})
     except Exception as error:  # whatever it was, the person who asked must see a sentence
         SwitchPreview.objects.fail(preview.pk, as_portal_error(error))
         return
