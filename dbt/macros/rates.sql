@@ -3,12 +3,12 @@
 
 {#- `part` ÷ `whole` as a fraction with six decimals. Both are counts or money (two decimals), `whole` is not negative. -#}
 {% macro share(part, whole) -%}
-    cast({{ quotient(part, whole, 1000000) }} as {{ type_share() }})
+    {{ decimal_of(quotient(part, whole, 1000000), 6) }}
 {%- endmacro %}
 
 {#- `amount` ÷ `number` as money. -#}
 {% macro money_each(amount, number) -%}
-    cast({{ quotient(amount, number, 100) }} as {{ type_money() }})
+    {{ decimal_of(quotient(amount, number, 100), 2) }}
 {%- endmacro %}
 
 {% macro quotient(part, whole, steps) -%}
@@ -22,6 +22,3 @@
             ) / {{ steps }}
     end
 {%- endmacro %}
-
-{% macro type_share() -%} {{ return(adapter.dispatch('type_share')()) }} {%- endmacro %}
-{% macro default__type_share() -%} numeric(18, 6) {%- endmacro %}
