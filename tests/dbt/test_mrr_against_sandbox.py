@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import datetime as dt
 import itertools
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from metrics.dbt_project import PROJECT_DIR
+from portal.truth_questions import rate
 from sandbox import truth, truth_retention
 from sandbox.company import Company
 from tests.dbt.helpers import STRIPE, Warehouse, problems
@@ -21,15 +20,6 @@ from tests.dbt.sandbox_rows import load_by_file, stripe_rows
 pytestmark = pytest.mark.slow
 
 OPENED = dt.datetime(2026, 11, 15, 10, 30, tzinfo=dt.UTC)
-
-
-def _rate(currency: str, day: dt.date) -> Decimal:
-    if currency == "usd":
-        return Decimal(1)
-    with (PROJECT_DIR / "seeds" / "fx_rates.csv").open() as stream:
-        rows = [row for row in csv.DictReader(stream) if row["currency"] == currency]
-    known = [(dt.date.fromisoformat(row["rate_date"]), Decimal(row["usd_rate"])) for row in rows]
-    return max(pair for pair in known if pair[0] <= day)[1]
 
 
 @pytest.fixture(scope="module", params=[1, 7], ids=["seed-1", "seed-7"])
@@ -55,14 +45,14 @@ def test_every_customer_is_worth_the_truth_at_the_end_of_every_month(world: tupl
     assert len(months) == 25
     for month in months:
         last_day = (month.replace(day=28) + dt.timedelta(days=4)).replace(day=1) - dt.timedelta(days=1)
-        assert ours[month] == truth.mrr_on(company, last_day, rates=_rate), month
+        assert ours[month] == truth.mrr_on(company, last_day, rates=rate), month
 
 
 def test_every_movement_is_the_true_one(world: tuple[Company, Warehouse]) -> None:
     company, warehouse = world
     theirs = [
         (move.customer_id, move.event_date, move.event_type, move.mrr_change)
-        for move in truth.movements(company, rates=_rate)
+        for move in truth.movements(company, rates=rate)
     ]
     ours = warehouse.rows("select customer_id, event_date, event_type, mrr_change from mart_finance.mrr_events")
     assert sorted(ours) == sorted(theirs)
@@ -73,7 +63,7 @@ def test_every_rate_of_every_month_is_the_true_one(world: tuple[Company, Warehou
     company, warehouse = world
     names = [field.name for field in dataclasses.fields(truth_retention.MonthRates)]
     ours = warehouse.rows(f"select {', '.join(names)} from mart_finance.revenue_retention order by month")
-    theirs = [dataclasses.astuple(row) for row in truth_retention.month_rates(company, rates=_rate)]
+    theirs = [dataclasses.astuple(row) for row in truth_retention.month_rates(company, rates=rate)]
     assert ours == theirs
     assert len(ours) == 25
     assert sum(row[names.index("trials_converted")] for row in ours) > 5
@@ -84,7 +74,7 @@ def test_every_cell_of_every_cohort_is_the_true_one(world: tuple[Company, Wareho
     ours = warehouse.rows(
         "select cohort_month, months_since, customers, mrr from mart_finance.cohort_retention order by 1, 2"
     )
-    assert ours == [dataclasses.astuple(cell) for cell in truth_retention.cohorts(company, rates=_rate)]
+    assert ours == [dataclasses.astuple(cell) for cell in truth_retention.cohorts(company, rates=rate)]
     assert len(ours) > 200
 
 
@@ -101,5 +91,5 @@ def test_the_bars_of_the_waterfall_stand_on_each_other(world: tuple[Company, War
             assert above[3] == below[4]
             assert above[4] - above[3] == above[2]
         assert month[-2][4] == month[-1][4] == month[-1][2]
-    true = {row.month: row for row in truth.monthly(company, rates=_rate)}
+    true = {row.month: row for row in truth.monthly(company, rates=rate)}
     assert {row[0]: row[2] for row in bars if row[1] == "end"} == {month: row.mrr for month, row in true.items()}

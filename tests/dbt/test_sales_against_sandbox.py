@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
 import pytest
 
-from metrics.dbt_project import PROJECT_DIR
+from portal.truth_questions import rate
 from sandbox import truth_sales
 from sandbox.company import Company
 from sandbox.crm import LOST, OPEN_STAGES, WON
@@ -23,15 +22,6 @@ pytestmark = pytest.mark.slow
 
 HUBSPOT = tuple(table for table in RAW_SCHEMA if table.startswith("raw_hubspot."))
 OPENED = dt.datetime(2026, 11, 15, 10, 30, tzinfo=dt.UTC)
-
-
-def _rate(currency: str, day: dt.date) -> Decimal:
-    if currency == "usd":
-        return Decimal(1)
-    with (PROJECT_DIR / "seeds" / "fx_rates.csv").open() as stream:
-        rows = [row for row in csv.DictReader(stream) if row["currency"] == currency]
-    known = [(dt.date.fromisoformat(row["rate_date"]), Decimal(row["usd_rate"])) for row in rows]
-    return max(pair for pair in known if pair[0] <= day)[1]
 
 
 @pytest.fixture(scope="module", params=[1, 7], ids=["seed-1", "seed-7"])
@@ -56,13 +46,13 @@ def test_every_deal_that_counts_is_there_with_its_outcome_days_and_money(world: 
             continue
         (_, created_at), (stage, moved_at) = ways[deal.id][0], ways[deal.id][-1]
         closed_at = moved_at if stage in (WON, LOST) else None
-        rate = _rate(deal.currency, day_of(closed_at or company.now))
+        worth = rate(deal.currency, day_of(closed_at or company.now))
         expected[str(deal.id)] = (
             stage,
             stage == WON,
             stage == LOST,
             stage in OPEN_STAGES,
-            (deal.amount * rate).quantize(Decimal(1), ROUND_HALF_UP).scaleb(-2),
+            (deal.amount * worth).quantize(Decimal(1), ROUND_HALF_UP).scaleb(-2),
             Decimal(deal.amount).scaleb(-2),
             deal.currency,
             deal.owner.name if deal.owner else None,
@@ -121,7 +111,7 @@ def test_every_month_moves_as_fast_as_it_truly_did(world: tuple[Company, Warehou
             ),
             *(each.average, each.cycle_days, each.per_day),
         )
-        for each in truth_sales.velocity(company, rates=_rate)
+        for each in truth_sales.velocity(company, rates=rate)
     ]
     for pipeline in ("default", "all"):
         rows = warehouse.rows(
