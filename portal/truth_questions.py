@@ -13,6 +13,7 @@ from metrics.dbt_project import PROJECT_DIR
 from portal.truth_table import Question, Row
 from sandbox import (
     truth,
+    truth_customers,
     truth_engineering,
     truth_features,
     truth_retention,
@@ -68,6 +69,13 @@ def _support_days(company: Company) -> Iterable[Row]:
 def _hours(seconds: Sequence[int], fraction: float) -> float | None:
     found = truth_support.percentile(seconds, fraction)
     return None if found is None else found / HOUR
+
+
+def _accounts(company: Company) -> Iterable[Row]:
+    for customer, each in truth_customers.accounts(company).items():
+        in_hubspot = (each.hubspot_company_id, each.owner, each.open_deals)
+        in_product = (each.workspace_id, each.plan, each.seats)
+        yield (customer, *in_hubspot, *in_product, each.intercom_company_id, each.open_conversations)
 
 
 def _names(kind: type) -> str:
@@ -190,5 +198,12 @@ QUESTIONS: tuple[Question, ...] = (
         "messages, replies, reactions and authors per channel and day",
         "select day, channel_name, messages, thread_replies, reactions, authors from mart_team.slack_activity_daily",
         lambda company: map(astuple, truth_team.channel_days(company)),
+    ),
+    Question(
+        "customers",
+        "who a customer is in HubSpot, in the product and in Intercom",
+        "select customer_id, hubspot_company_id, owner, open_deals, workspace_id, plan, seats, intercom_company_id,"
+        " open_conversations from mart_core.customers",
+        _accounts,
     ),
 )
