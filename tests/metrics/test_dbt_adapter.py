@@ -29,8 +29,17 @@ STAGED = {name for name in MODELS if name.startswith("stg_")}
 REQUIRED_FOR_MRR = ("customers", "subscriptions", "subscription_items", "invoices", "invoice_lines")
 
 
+SOME = (*STRIPE, *(table for table in RAW_SCHEMA if table.startswith(("raw_github.", "raw_postgres."))))
+
+
 @pytest.fixture
 def warehouse(tmp_path: Path) -> Warehouse:
+    """Three sources, and what is built from them: a build is most of a test's time."""
+    return Warehouse(tmp_path, SOME, dict(NOW))
+
+
+@pytest.fixture
+def whole(tmp_path: Path) -> Warehouse:
     return Warehouse(tmp_path, vars=dict(NOW))
 
 
@@ -49,9 +58,9 @@ def _opens_elsewhere(path: Path) -> bool:
     return subprocess.run([sys.executable, "-c", script], capture_output=True, check=False).returncode == 0
 
 
-def test_everything_is_built_with_rows_and_seconds(warehouse: Warehouse) -> None:
-    warehouse.insert(github__pulls=[{"id": 1, "number": 7, "repository": "acme/app", "created_at": "2026-04-01"}])
-    outcome = warehouse.build()
+def test_everything_is_built_with_rows_and_seconds(whole: Warehouse) -> None:
+    whole.insert(github__pulls=[{"id": 1, "number": 7, "repository": "acme/app", "created_at": "2026-04-01"}])
+    outcome = whole.build()
     assert problems(outcome) == []
     assert (outcome.models, outcome.left_out) == (len(MODELS), [])
     assert outcome.tests >= 40
@@ -71,11 +80,11 @@ def test_another_process_can_open_the_file_afterwards(warehouse: Warehouse) -> N
     assert _opens_elsewhere(warehouse.path)
 
 
-def test_schemas_are_named_literally(warehouse: Warehouse) -> None:
-    warehouse.build()
-    schemas = {row[0] for row in warehouse.rows("select distinct schema_name from duckdb_tables()")}
+def test_schemas_are_named_literally(whole: Warehouse) -> None:
+    whole.build()
+    schemas = {row[0] for row in whole.rows("select distinct schema_name from duckdb_tables()")}
     assert schemas >= {"intermediate", "mart_finance", "mart_engineering", "seeds"}
-    staged = warehouse.rows("select table_name from information_schema.tables where table_schema = 'staging'")
+    staged = whole.rows("select table_name from information_schema.tables where table_schema = 'staging'")
     assert {name for (name,) in staged} == STAGED
 
 
@@ -109,23 +118,23 @@ def test_everything_is_built_when_more_than_rows_changed(warehouse: Warehouse, v
     assert "mart_finance.mrr_monthly" in warehouse.build("raw_github.reviews").touched
 
 
-def test_everything_is_built_in_a_file_that_was_made_anew(warehouse: Warehouse, tmp_path: Path) -> None:
-    warehouse.build()
+def test_everything_is_built_in_a_file_that_was_made_anew(whole: Warehouse, tmp_path: Path) -> None:
+    whole.build()
     aside = tmp_path / "aside.duckdb"
-    warehouse.path.rename(aside)
-    Warehouse(warehouse.folder)
-    outcome = warehouse.build("raw_github.reviews")
+    whole.path.rename(aside)
+    Warehouse(whole.folder)
+    outcome = whole.build("raw_github.reviews")
     assert problems(outcome) == []
     assert outcome.models == len(MODELS)
 
 
-def test_building_everything_again_leaves_views_and_seeds_as_they_are(warehouse: Warehouse) -> None:
-    first, again = warehouse.build(), warehouse.build()
-    tables = {name for (name,) in warehouse.rows("select table_name from duckdb_tables()")}
+def test_building_everything_again_leaves_views_and_seeds_as_they_are(whole: Warehouse) -> None:
+    first, again = whole.build(), whole.build()
+    tables = {name for (name,) in whole.rows("select table_name from duckdb_tables()")}
     assert (again.models, again.tests) == (len(MODELS & tables), first.tests)
     assert again.models < first.models
     assert again.touched == [name for name in first.touched if not name.startswith("seeds.")]
-    assert warehouse.build(full_refresh=True).models == len(MODELS)
+    assert whole.build(full_refresh=True).models == len(MODELS)
 
 
 def test_a_change_that_no_dbt_model_reads_builds_nothing(warehouse: Warehouse) -> None:
@@ -202,7 +211,7 @@ def test_a_project_that_cannot_be_read_is_said_so(own_project: Path, warehouse: 
 def test_the_project_is_read_again_when_a_file_changes(own_project: Path, warehouse: Warehouse) -> None:
     assert problems(warehouse.build()) == []
     folder = own_project / "models" / "company"
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     (folder / "big_customers.sql").write_text(
         "{{ config(schema='mart_company', materialized='table') }}\n"
         "select customer_id from {{ ref('mrr_by_customer_month') }} where mrr > 1000"
@@ -275,13 +284,13 @@ def _build_in_child(request: BuildRequest, answers: Any) -> None:
     answers.put((outcome.models, problems(outcome), multiprocessing.current_process().daemon))
 
 
-def test_a_daemonic_child_builds_after_a_fork(warehouse: Warehouse) -> None:
+def test_a_daemonic_child_builds_after_a_fork(whole: Warehouse) -> None:
     """Celery's prefork children are such processes; the manifest was parsed before the fork."""
-    warehouse.build()
-    tables = {name for (name,) in warehouse.rows("select table_name from duckdb_tables()")}
+    whole.build()
+    tables = {name for (name,) in whole.rows("select table_name from duckdb_tables()")}
     context = multiprocessing.get_context("fork")
     answers = context.Queue()
-    child = context.Process(target=_build_in_child, args=(warehouse.request(), answers), daemon=True)
+    child = context.Process(target=_build_in_child, args=(whole.request(), answers), daemon=True)
     child.start()
     assert answers.get(timeout=300) == (len(MODELS & tables), [], True)
     child.join(timeout=60)
