@@ -36,7 +36,7 @@ format: env  ## Put the code in order
 
 bench: env  ## The ratios that README speaks of
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements-bench.txt
-	@$(BIN)/python -m bench.pipeline && $(BIN)/python -m bench.sources && $(BIN)/python -m bench.cdc && $(BIN)/python -m bench.dbt && $(BIN)/python -m bench.pages && $(BIN)/python -m bench.idle
+	@$(BIN)/python -m bench.pipeline && $(BIN)/python -m bench.sources && $(BIN)/python -m bench.cdc && $(BIN)/python -m bench.pages && $(BIN)/python -m bench.idle && $(BIN)/python -m bench.dbt
 
 dbt: env  ## dbt on the demo's warehouse: make dbt ARGS="build --select mrr_events"
 	@$(DEMO) $(RUN) dbt -- $(ARGS)
