@@ -12,6 +12,8 @@ from metrics.dashboards.registry import DASHBOARDS
 from metrics.manifest import ProjectDoc, read_manifest
 from tests.metrics.dashboards.published import MART_COLUMNS, publish
 
+pytestmark = pytest.mark.slow
+
 KEYS = pytest.mark.parametrize("key", DASHBOARDS)
 
 

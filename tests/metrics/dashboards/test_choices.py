@@ -8,6 +8,8 @@ import pytest
 
 from metrics.dashboards.choices import Choices, read, read_query
 
+pytestmark = pytest.mark.slow
+
 MONTHS = [date(2026, month, 1) for month in range(1, 12)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import duckdb
+import pytest
 from django.core.cache import cache
 
 from metrics.dashboards import executive
@@ -12,6 +13,8 @@ from metrics.dashboards.shapes import Board, Tile
 from metrics.manifest import ProjectDoc
 from portal import text
 from tests.metrics.dashboards.published import publish
+
+pytestmark = pytest.mark.slow
 
 
 def board(query: str = "", **more) -> Board:

@@ -16,6 +16,8 @@ from metrics.dashboards.dash_app import update
 from metrics.dashboards.registry import DASHBOARDS
 from tests.metrics.dashboards.published import publish
 
+pytestmark = pytest.mark.slow
+
 CHARTS = [
     ("executive", "mrr"),
     ("executive", "movers"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from metrics.dashboards import mrr
 from metrics.dashboards.choices import read_query
 from metrics.dashboards.published import Published
@@ -9,6 +11,8 @@ from metrics.dashboards.shapes import Board
 from metrics.manifest import ProjectDoc
 from portal import text
 from tests.metrics.dashboards.published import publish
+
+pytestmark = pytest.mark.slow
 
 
 def board(query: str = "", **more) -> Board:

@@ -9,6 +9,8 @@ from portal.failures import TerminalError
 from portal.warehouse.duckdb import DuckDBWarehouse
 from tests.metrics.dashboards.published import LAST, MONTHS, publish
 
+pytestmark = pytest.mark.slow
+
 MONTHLY = "mart_finance.mrr_monthly"
 
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 from datetime import date
 from decimal import Decimal
 
+import pytest
+
 from metrics.dashboards import retention
 from metrics.dashboards.choices import read_query
 from metrics.dashboards.published import Published
 from metrics.dashboards.shapes import Board
 from metrics.manifest import ProjectDoc
 from tests.metrics.dashboards.published import publish
+
+pytestmark = pytest.mark.slow
 
 
 def board(query: str = "", **more) -> Board:

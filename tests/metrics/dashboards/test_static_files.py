@@ -13,6 +13,8 @@ from metrics.dashboards.dash_app import scripts
 from metrics.dashboards.registry import DASHBOARDS
 from metrics.dashboards.static_files import DashFinder
 
+pytestmark = pytest.mark.slow
+
 LAZY = ["dash/dcc/async-graph.js", "plotly/package_data/plotly.min.js"]
 
 

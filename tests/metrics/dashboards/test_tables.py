@@ -10,6 +10,8 @@ import pytest
 
 from metrics.dashboards.tables import ROWS_ON_A_PAGE, Column, Table, for_spreadsheet
 
+pytestmark = pytest.mark.slow
+
 COLUMNS = (
     Column("month", "Month", "month"),
     Column("mrr", "MRR", "money"),

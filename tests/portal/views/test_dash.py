@@ -17,6 +17,8 @@ from tests import factories as make
 from tests.metrics.dashboards.test_figures import CHARTS
 from tests.portal.views.dashboards import with_dashboards
 
+pytestmark = pytest.mark.slow
+
 QUERIES_LIMIT = 3  # session, user, publication
 
 

@@ -17,6 +17,8 @@ from tests.metrics.dashboards.published import publish
 from tests.portal.views.dashboards import MARTS, documented, held, with_dashboards
 from tests.portal.views.test_status import text_of
 
+pytestmark = pytest.mark.slow
+
 QUERIES_LIMIT = 12
 KEYS = pytest.mark.parametrize("key", DASHBOARDS)
 

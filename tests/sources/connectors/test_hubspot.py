@@ -18,6 +18,8 @@ from sources.connectors import get_connector, hubspot_client, hubspot_objects
 from sources.connectors.base import GONE, ReachesBack, StreamRequest
 from sources.connectors.hubspot_streams import STREAMS, asked_for, readable, stays
 
+pytestmark = pytest.mark.slow
+
 OBJECTS = tuple(KINDS)
 DEAL_STREAMS = ("deals", "deal_stage_history")
 

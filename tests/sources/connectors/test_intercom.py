@@ -15,6 +15,8 @@ from sources.connectors.base import StreamRequest
 from sources.connectors.intercom import DAY, OVERLAP, REGIONS
 from sources.connectors.intercom_streams import PARTS, SPECS, STREAMS
 
+pytestmark = pytest.mark.slow
+
 TOKEN = "dG9rOjAxMjM0NTY3ODlhYmNkZWY="
 
 

@@ -19,6 +19,8 @@ from sources.connectors import get_connector, mixpanel, mixpanel_copies
 from sources.connectors.base import StreamRequest, SyncMode
 from sources.connectors.mixpanel_times import Times
 
+pytestmark = pytest.mark.slow
+
 KEY = ("event", "distinct_id", "reported_time", "insert_id")
 PACIFIC = "America/Los_Angeles"
 
