@@ -7,9 +7,7 @@ perform()        one dbt invocation over everything that changed since the last 
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 
-from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils.module_loading import import_string
 
@@ -82,13 +80,9 @@ def marts_fed_by(dataset: str) -> list[str]:
     return list(build.feeds.get(dataset, [])) if build else []
 
 
-def _work_dir() -> Path:
-    return Path(settings.DATA_DIR) / "dbt"
-
-
 def documentation() -> ProjectDoc:
     """What dbt says about its datasets, as of the last build."""
-    return read_manifest(_work_dir() / "target" / "manifest.json")
+    return read_manifest(switches.work_dir() / "target" / "manifest.json")
 
 
 def _feeds() -> dict[str, list[str]]:

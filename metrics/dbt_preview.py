@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from metrics import dbt_project
 from metrics.dbt_adapter import source_tables, variables_of
-from metrics.dbt_selection import choose
+from metrics.dbt_selection import choose, descendants
 from metrics.dbt_types import BuildRequest
 from portal.failures import PortalError, TerminalError
 
@@ -22,14 +22,15 @@ if TYPE_CHECKING:
 PREFIX = "preview_"
 NUMBERS_FROM = "revenue_retention"
 
-# Column, label, unit; of the current month, or of the last one that is over.
-NOW = (("mrr", "MRR now", "money"), ("customers", "Customers now", "count"))
-LAST_MONTH = (
-    ("mrr", "MRR at the end of last month", "money"),
-    ("customer_churn", "Customer churn last month", "share"),
-    ("gross_mrr_churn", "Gross MRR churn last month", "share"),
-    ("nrr", "Net revenue retention last month", "share"),
-    ("grr", "Gross revenue retention last month", "share"),
+# Of the current month (False) or of the last one that is over; column, label, unit.
+NUMBERS = (
+    (False, "mrr", "MRR now", "money"),
+    (False, "customers", "Customers now", "count"),
+    (True, "mrr", "MRR at the end of last month", "money"),
+    (True, "customer_churn", "Customer churn last month", "share"),
+    (True, "gross_mrr_churn", "Gross MRR churn last month", "share"),
+    (True, "nrr", "Net revenue retention last month", "share"),
+    (True, "grr", "Gross revenue retention last month", "share"),
 )
 
 
@@ -50,17 +51,11 @@ def compare(request: BuildRequest, proposed: Mapping[str, Any]) -> list[dict[str
         {
             "label": label,
             "unit": unit,
-            "before": _plain(before, key),
-            "after": _plain(after, key),
-            "currencies": [_plain(found, (key[0], "currency")) for found in (before, after)],
+            "before": _plain(before, (is_over, column)),
+            "after": _plain(after, (is_over, column)),
+            "currencies": [_plain(found, (is_over, "currency")) for found in (before, after)],
         }
-        for key, label, unit in _wanted()
-    ]
-
-
-def _wanted() -> list[tuple[tuple[bool, str], str, str]]:
-    return [((False, column), label, unit) for column, label, unit in NOW] + [
-        ((True, column), label, unit) for column, label, unit in LAST_MONTH
+        for is_over, column, label, unit in NUMBERS
     ]
 
 
@@ -84,14 +79,9 @@ def _missing(request: BuildRequest, manifest: Manifest) -> list[str]:
 
 def _tables_below(manifest: Manifest) -> set[str]:
     """The raw tables that the numbers are computed from."""
-    waiting = [node.unique_id for node in manifest.nodes.values() if node.name == NUMBERS_FROM]
-    seen: set[str] = set()
-    while waiting:
-        for parent in manifest.parent_map.get(waiting.pop(), ()):
-            if parent not in seen:
-                seen.add(parent)
-                waiting.append(parent)
-    return {f"{source.schema}.{source.identifier}" for key, source in manifest.sources.items() if key in seen}
+    ids = [node.unique_id for node in manifest.nodes.values() if node.name == NUMBERS_FROM]
+    above = descendants(ids, manifest.parent_map)  # the same walk, the other way
+    return {f"{source.schema}.{source.identifier}" for key, source in manifest.sources.items() if key in above}
 
 
 def _numbers(location: dbt_project.Location, manifest: Manifest, values: dict[str, Any]) -> dict[tuple[bool, str], Any]:
@@ -99,7 +89,7 @@ def _numbers(location: dbt_project.Location, manifest: Manifest, values: dict[st
     variables = ["--vars", json.dumps({**values, "schema_prefix": PREFIX})]
     select = ["--select", f"+{NUMBERS_FROM}", "--exclude", "path:models/staging"]
     _invoke(["run", "--no-write-json", *select, *variables], location, manifest)
-    columns = sorted({"currency", *(column for column, _, _ in (*NOW, *LAST_MONTH))})
+    columns = sorted({"currency", *(column for _, column, _, _ in NUMBERS)})
     query = f"select is_complete, {', '.join(columns)} from {{{{ ref('{NUMBERS_FROM}') }}}} order by month desc"
     shown: Any = _invoke(["show", "--inline", query, "--limit", "2", *variables], location, manifest).result
     found: dict[tuple[bool, str], Any] = {}

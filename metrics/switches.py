@@ -46,6 +46,11 @@ def current() -> dict[str, Any]:
     return {**settings.DBT_VARS, **(row.as_vars() if row else {})}
 
 
+def work_dir() -> Path:
+    """Where dbt keeps what it knows between builds."""
+    return Path(settings.DATA_DIR) / "dbt"
+
+
 def request_for(warehouse: Warehouse, changed: Iterable[str] = ()) -> BuildRequest:
     """A build by these switches, of what is downstream of `changed` (nothing named: of everything); as the writer."""
     return BuildRequest(
@@ -53,7 +58,7 @@ def request_for(warehouse: Warehouse, changed: Iterable[str] = ()) -> BuildReque
         raw_tables=frozenset(warehouse.tables(schema_prefix="raw_")),
         soft_deletes=frozenset(warehouse.tables_with(DELETED_AT, schema_prefix="raw_")),
         warehouse_url=settings.WAREHOUSE_URL,
-        work_dir=Path(settings.DATA_DIR) / "dbt",
+        work_dir=work_dir(),
         vars=current(),
     )
 

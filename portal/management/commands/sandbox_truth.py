@@ -26,6 +26,7 @@ from sandbox.server import Sandbox
 from sources import offers
 from sources.connectors import get_connector
 from sources.connectors.base import StreamRequest, SyncMode
+from sources.connectors.log import DELETED_AT
 from sources.engines import engine_for, get_engine
 from sources.engines.base import SyncRequest
 
@@ -117,7 +118,7 @@ class Command(BaseCommand):
                 BuildRequest(
                     changed=(),
                     raw_tables=frozenset(warehouse.tables(schema_prefix="raw_")),
-                    soft_deletes=frozenset(warehouse.tables_with("_deleted_at", schema_prefix="raw_")),
+                    soft_deletes=frozenset(warehouse.tables_with(DELETED_AT, schema_prefix="raw_")),
                     warehouse_url=f"duckdb:///{warehouse.path}",
                     work_dir=place / "dbt",
                     vars={"as_of": f"{now:%Y-%m-%d %H:%M:%S}"},
