@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from metrics import dbt_project
+from metrics import dbt_project, dbt_tests
 from metrics.dbt_selection import Mart, Selection, SourceTable, choose, descendants
 from metrics.dbt_types import BuildOutcome, BuildRequest, NodeOutcome
 from portal.failures import PortalError, TerminalError, TransientError
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 #: What was last built, and by what: when that differs, what changed in the raw tables says too little.
 STATE_FILE = "built.json"
+
+#: Of this process: what dbt would only compile again.
+_known_tests = dbt_tests.KnownTests()
 
 
 def build(request: BuildRequest) -> BuildOutcome:
@@ -45,12 +48,16 @@ def build(request: BuildRequest) -> BuildOutcome:
         # Gone until this build is known to be good: after a failure everything is built.
         (location.work_dir / STATE_FILE).unlink(missing_ok=True)
         is_fresh_start = request.full_refresh or not is_familiar
-        command = _command(selection, variables, with_definitions=is_fresh_start)
+        asking = None if is_fresh_start else _known(selection, state, variables, location, manifest)
+        command = _command(selection, variables, with_definitions=is_fresh_start, with_tests=asking is None)
         # A seed keeps the column types of its first load, an incremental model its rows: what was built by other SQL, with
         # other switches or from other tables begins again. A new day alone changes no rows.
         if request.full_refresh or {**before, "day": None} != {**state, "day": None}:
             command.append("--full-refresh")
-        _run(command, location, manifest, outcome)
+        results = _run(command, location, manifest, outcome, asking)
+        if asking is None:
+            moment = str(variables["as_of"])
+            _known_tests.learn(state, dbt_tests.compiled(results, outcome.nodes, manifest, moment))
         if not is_fresh_start:
             outcome.touched = sorted({*outcome.touched, *_views_below(selection, manifest)})
         if outcome.error is None and not any(node.is_bad for node in outcome.nodes):
@@ -68,14 +75,33 @@ def command_for(request: BuildRequest) -> list[str]:
     return _command(selection, variables_of(request), with_definitions=False)
 
 
-def _command(selection: Selection, variables: Mapping[str, Any], *, with_definitions: bool) -> list[str]:
+def _known(
+    selection: Selection,
+    state: Mapping[str, Any],
+    variables: Mapping[str, Any],
+    location: dbt_project.Location,
+    manifest: Manifest,
+) -> dbt_tests.Asking | None:
+    """All tests of this build, when they can be asked without dbt."""
+    reached = _reached(selection, manifest)
+    tables = [manifest.nodes[unique_id] for unique_id in reached if unique_id.startswith("model.")]
+    # With nothing to build dbt does not even connect.
+    if location.target.name != "duckdb" or all(table.config.materialized == "view" for table in tables):
+        return None
+    tests = _known_tests.of(state, (unique_id for unique_id in reached if unique_id.startswith("test.")))
+    return None if tests is None else dbt_tests.Asking(tests, str(variables["as_of"]))
+
+
+def _command(
+    selection: Selection, variables: Mapping[str, Any], *, with_definitions: bool, with_tests: bool = True
+) -> list[str]:
     """dbt's arguments. `with_definitions`: also what depends on the project's files alone, views and seeds.
 
     When these files are what they were, a view already shows the new rows, and a seed has none; their tests run.
     """
     values = {**variables, "missing_tables": list(selection.missing_optional)}
     command = ["build", "--no-write-json", "--vars", json.dumps(values)]
-    for kind in ("unit_test", "exposure"):
+    for kind in ("unit_test", "exposure", *(() if with_tests else ("test",))):
         command += ["--exclude-resource-type", kind]
     if selection.select:
         command += ["--select", *selection.select]
@@ -86,18 +112,28 @@ def _command(selection: Selection, variables: Mapping[str, Any], *, with_definit
     return [*command, "--exclude", *exclude] if exclude else command
 
 
-def _run(command: list[str], location: dbt_project.Location, manifest: Manifest, outcome: BuildOutcome) -> None:
-    counter = _RowCounter()
-    with counter:
-        result = dbt_project.invoke(command, location, manifest)
+def _run(
+    command: list[str],
+    location: dbt_project.Location,
+    manifest: Manifest,
+    outcome: BuildOutcome,
+    asking: dbt_tests.Asking | None,
+) -> list[Any]:
+    """Carry `command` out, and what is `asking` after it; fills `outcome` and returns dbt's run results."""
+    rows: dict[str, int] = {}
+    at_the_end = [lambda connection: rows.update(_count_rows(connection)), *([asking.ask] if asking else [])]
+    result = dbt_project.invoke(command, location, manifest, at_the_end=at_the_end)
     results = getattr(result.result, "results", None)
     if results is None:
         outcome.error = _refusal(result.exception)
-        return
-    outcome.nodes = [_node(node_result, manifest, counter.rows) for node_result in results]
+        return []
+    outcome.nodes = [_node(node_result, manifest, rows) for node_result in results]
     made = [node for node in outcome.nodes if node.status == "success" and node.relation]
     outcome.touched = sorted({node.relation for node in made if node.relation})
     outcome.error = _model_error(outcome.nodes, results, location)
+    if asking:
+        outcome.nodes += asking.outcomes_after(outcome.nodes)
+    return list(results)
 
 
 def variables_of(request: BuildRequest) -> dict[str, Any]:
@@ -130,16 +166,20 @@ def _marts(manifest: Manifest) -> list[Mart]:
     ]
 
 
-def _views_below(selection: Selection, manifest: Manifest) -> list[str]:
-    """The views that show what changed (everything, when nothing is selected)."""
+def _reached(selection: Selection, manifest: Manifest) -> set[str]:
+    """The unique ids of all that is below what changed and can be built (everything, when nothing is selected)."""
+    if not selection.select:
+        return {*manifest.nodes} - selection.unbuilt
     tables = {f"source:{source.table}+": source.unique_id for source in source_tables(manifest)}
-    changed = [tables[selector] for selector in selection.select] or list(tables.values())
-    reached = descendants(changed, manifest.child_map) - selection.unbuilt
-    return sorted(
-        _name(node)
-        for unique_id, node in manifest.nodes.items()
-        if unique_id in reached and node.resource_type == "model" and node.config.materialized == "view"
-    )
+    changed = [tables[selector] for selector in selection.select]
+    return (descendants(changed, manifest.child_map) & {*manifest.nodes}) - selection.unbuilt
+
+
+def _views_below(selection: Selection, manifest: Manifest) -> list[str]:
+    """The views that show what changed."""
+    nodes = [manifest.nodes[unique_id] for unique_id in _reached(selection, manifest)]
+    views = [node for node in nodes if node.resource_type == "model" and node.config.materialized == "view"]
+    return sorted(_name(node) for node in views)
 
 
 def _state(location: dbt_project.Location, variables: Mapping[str, Any], request: BuildRequest) -> dict[str, Any]:
@@ -167,22 +207,10 @@ def _read_state(location: dbt_project.Location) -> dict[str, Any]:
 
 
 # --- what came of it --------------------------------------------------------------------------------------------------
-class _RowCounter:
-    """Reads how many rows each table has while dbt's connection is still open: it costs no second opening."""
-
-    def __init__(self) -> None:
-        self.rows: dict[str, int] = {}
-
-    def __enter__(self) -> _RowCounter:
-        dbt_project.before_closing.append(self._count)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        dbt_project.before_closing.remove(self._count)
-
-    def _count(self, connection: Any) -> None:
-        found = connection.execute("select schema_name, table_name, estimated_size from duckdb_tables()").fetchall()
-        self.rows = {f"{schema}.{table}": int(rows) for schema, table, rows in found}
+def _count_rows(connection: Any) -> dict[str, int]:
+    """How many rows each table has, while dbt's connection is still open: it costs no second opening."""
+    found = connection.execute("select schema_name, table_name, estimated_size from duckdb_tables()").fetchall()
+    return {f"{schema}.{table}": int(rows) for schema, table, rows in found}
 
 
 def _node(result: Any, manifest: Manifest, rows: Mapping[str, int]) -> NodeOutcome:

@@ -12,7 +12,7 @@ import contextlib
 import hashlib
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from dbt.contracts.graph.manifest import Manifest
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent / "dbt"
-
-#: Called with the open DuckDB connection at the end of a command.
-before_closing: list[Callable[[Any], None]] = []
 
 _lock = threading.RLock()
 _manifests: dict[tuple[str, str, str], tuple[str, Manifest]] = {}
@@ -122,9 +119,16 @@ def parsed(location: Location) -> Manifest:
         return manifest
 
 
-def invoke(command: list[str], location: Location, manifest: Manifest | None = None) -> dbtRunnerResult:
+def invoke(
+    command: list[str],
+    location: Location,
+    manifest: Manifest | None = None,
+    *,
+    at_the_end: Iterable[Callable[[Any], None]] = (),
+) -> dbtRunnerResult:
     """Run one dbt command in this process. What stopped it from outside (a time limit, Ctrl-C) is raised again.
 
+    `at_the_end`: called with the open DuckDB connection (on servers not at all) when dbt has come to an end by itself.
     Whatever happens, no thread of dbt and no connection to the warehouse is left when this returns: the file
     belongs to the next process.
     """
@@ -135,6 +139,9 @@ def invoke(command: list[str], location: Location, manifest: Manifest | None = N
         _stop_threads_when_interrupted()
         try:
             result = dbtRunner(manifest=manifest).invoke([*command, *location.arguments])
+            if result.result is not None and (connection := _free_connection()):
+                for callback in at_the_end:
+                    callback(connection)
         finally:
             _close_connections()
     if isinstance(result.exception, _Interrupted):
@@ -176,6 +183,17 @@ def _stop_threads_when_interrupted() -> None:
     GraphRunnableTask.run_queue = run_queue  # type: ignore[method-assign]
 
 
+def _free_connection() -> Any:
+    """dbt-duckdb's connection to the file, with nothing of dbt under way on it; None where dbt used another database."""
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+    from dbt.adapters.factory import cleanup_connections
+
+    with contextlib.suppress(Exception):
+        cleanup_connections()
+    environment = DuckDBConnectionManager._ENV
+    return environment.conn if environment else None
+
+
 def _close_connections() -> None:
     """dbt-duckdb keeps the database open (and its file locked) until the process ends."""
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
@@ -186,13 +204,7 @@ def _close_connections() -> None:
     with DuckDBConnectionManager._LOCK:
         environment = DuckDBConnectionManager._ENV
         DuckDBConnectionManager._ENV = None
-    if environment is None:
-        return
-    try:
-        if environment.conn is not None:
-            for callback in before_closing:
-                callback(environment.conn)
-    finally:
+    if environment is not None:
         environment.close()
 
 
