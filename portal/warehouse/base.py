@@ -62,9 +62,11 @@ class Warehouse(Protocol):
         *,
         limit: int = 10_000,
         timeout: float = QUERY_TIMEOUT,
+        before: str | None = None,
     ) -> QueryResult:
         """Read a published version: one SELECT over `mart_….` tables, with `?` for parameters. For pages.
 
+        `before`: the location of another version, whose tables are then called `before_mart_….` beside them.
         At most `limit` rows come, `timeout` seconds are waited. Raises `TerminalError` when it cannot be read.
         """
 

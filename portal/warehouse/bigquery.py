@@ -208,13 +208,16 @@ class BigQueryWarehouse:
         *,
         limit: int = 10_000,
         timeout: float = QUERY_TIMEOUT,
+        before: str | None = None,
     ) -> QueryResult:
         from google.api_core.exceptions import GoogleAPIError, NotFound
 
-        text = names.with_schemas(sql, lambda schema: names.of_version(location, schema))
+        text = names.with_schemas(sql, names.in_versions(location, before))
         values = [_parameter(value) for value in parameters]
         try:
-            self._refuse_unless_reading(text, values, location)
+            self._refuse_unless_reading(
+                text, values, [version for version in (location, before) if version is not None]
+            )
             job = self._client().query(text, job_config=self._config(values, timeout=timeout), timeout=timeout)
             try:
                 found = job.result(max_results=limit, timeout=timeout)
@@ -230,10 +233,11 @@ class BigQueryWarehouse:
         except (GoogleAPIError, ValueError) as error:
             raise cannot_be_read(error) from error
 
-    def _refuse_unless_reading(self, text: str, values: list[Any], location: str) -> None:
+    def _refuse_unless_reading(self, text: str, values: list[Any], versions: list[str]) -> None:
         dry = self._client().query(text, job_config=self._config(values, dry_run=True))
         tables = [table.dataset_id for table in dry.referenced_tables]
-        if dry.statement_type != "SELECT" or any(not dataset.startswith(f"{location}__") for dataset in tables):
+        readable = tuple(f"{version}__" for version in versions)
+        if dry.statement_type != "SELECT" or any(not dataset.startswith(readable) for dataset in tables):
             raise TerminalError(
                 "Only what is published may be read here.",
                 f"{dry.statement_type} over {', '.join(tables) or 'no table'}.",

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from portal.failures import TerminalError
+from portal.warehouse import names
 from portal.warehouse.addresses import duckdb_path
 from portal.warehouse.base import QUERY_TIMEOUT, QueryResult, cannot_be_read, took_too_long
 from portal.warehouse.locks import FileLock
@@ -123,16 +124,16 @@ class DuckDBWarehouse:
         *,
         limit: int = 10_000,
         timeout: float = QUERY_TIMEOUT,
+        before: str | None = None,
     ) -> QueryResult:
         import duckdb
 
-        path = self.published_dir / Path(location).name
-        if not path.exists():
-            raise TerminalError(
-                "The published data cannot be found on this machine.", f"Missing file: {path.name}", kind="published"
-            )
+        path = self._file_of(location)
         try:
             with duckdb.connect(str(path), read_only=True) as connection:
+                if before is not None:
+                    connection.execute(f"attach '{self._file_of(before)}' as version_before (read_only)")
+                    sql = names.with_schemas(sql, _beside)
                 alarm = threading.Timer(timeout, connection.interrupt)
                 alarm.start()
                 try:
@@ -145,3 +146,16 @@ class DuckDBWarehouse:
             raise took_too_long(timeout) from error
         except duckdb.Error as error:
             raise cannot_be_read(error) from error
+
+    def _file_of(self, location: str) -> Path:
+        path = self.published_dir / Path(location).name
+        if not path.exists():
+            raise TerminalError(
+                "The published data cannot be found on this machine.", f"Missing file: {path.name}", kind="published"
+            )
+        return path
+
+
+def _beside(schema: str) -> str:
+    """The earlier version is another database of the same connection."""
+    return f"version_before.{schema.removeprefix(names.BEFORE)}" if schema.startswith(names.BEFORE) else schema

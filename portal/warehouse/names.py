@@ -5,6 +5,8 @@
     v00000012__mart_finance  one published version, never changed again
 
 DuckDB needs only the first: its versions are files.
+
+A question that compares two versions says `before_mart_finance` for the earlier one.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from collections.abc import Callable
 
 CANDIDATE = "candidate_"
 MART = "mart_"
+BEFORE = "before_"
 
 _VERSION = re.compile(r"v\w+?__" + MART)
 # What SQL may contain instead of a name: text, a comment. Consumed first, so that nothing inside them is touched.
@@ -21,7 +24,7 @@ _TOKENS = re.compile(
     r"""
     '(?:[^']|'')*' | --[^\n]* | /\*.*?\*/
     | (?P<mark>\?)
-    | (?P<quote>["`]?)\b(?P<schema>mart_\w+)\b(?P=quote)(?=\s*\.)
+    | (?P<quote>["`]?)\b(?P<schema>(?:before_)?mart_\w+)\b(?P=quote)(?=\s*\.)
     | "(?:[^"]|"")*" | `[^`]*`
     """,
     re.VERBOSE | re.DOTALL,
@@ -46,6 +49,17 @@ def of_version(location: str, schema: str) -> str:
     return f"{location}__{schema}"
 
 
+def in_versions(location: str, before: str | None) -> Callable[[str], str]:
+    """Where a question's `mart_…` and `before_mart_…` are: in two versions of one database."""
+
+    def rename(schema: str) -> str:
+        if before is not None and schema.startswith(BEFORE):
+            return of_version(before, schema.removeprefix(BEFORE))
+        return of_version(location, schema)
+
+    return rename
+
+
 def is_version(schema: str) -> bool:
     return _VERSION.match(schema) is not None
 
@@ -56,7 +70,7 @@ def is_published(schema: str) -> bool:
 
 
 def with_schemas(sql: str, rename: Callable[[str], str], mark: str = "?") -> str:
-    """`sql` with every `mart_….` renamed and every `?` as `mark`; text, comments and other names stay as they are.
+    """`sql` with every `mart_….` and `before_mart_….` renamed and every `?` as `mark`; text, comments and other names stay as they are.
 
     Where a mark is not `?` it is psycopg's `%s`, and then a percent sign everywhere else has to be doubled.
     """

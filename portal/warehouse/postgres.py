@@ -224,14 +224,16 @@ class PostgresWarehouse:
         *,
         limit: int = 10_000,
         timeout: float = QUERY_TIMEOUT,
+        before: str | None = None,
     ) -> QueryResult:
-        text = names.with_schemas(sql, lambda schema: names.of_version(location, schema), "%s")
+        text = names.with_schemas(sql, names.in_versions(location, before), "%s")
         try:
             with self.connected("pages") as connection, connection.transaction():
                 connection.execute("set transaction read only")
                 connection.execute("select set_config('statement_timeout', %s, true)", [f"{round(timeout * 1000)}ms"])
-                if not self._exists(connection, location):
-                    raise cannot_be_found(f"No schema of the version {location} in {self.address.database}.")
+                for version in (location, before):
+                    if version is not None and not self._exists(connection, version):
+                        raise cannot_be_found(f"No schema of the version {version} in {self.address.database}.")
                 # A cursor takes one SELECT and nothing else, and sends no more rows than are asked for.
                 with connection.cursor(name="page") as cursor:
                     cursor.execute(text, list(parameters))

@@ -29,6 +29,12 @@ def test_only_schemas_of_marts_are_renamed(sql, expected):
     assert renamed(sql) == expected
 
 
+def test_an_earlier_version_has_a_name_of_its_own():
+    rename = names.in_versions("v2", "v1")
+    sql = "select 1 from mart_a.b join before_mart_a.b"
+    assert names.with_schemas(sql, rename) == "select 1 from v2__mart_a.b join v1__mart_a.b"
+
+
 def test_marks_become_those_of_the_driver():
     sql = "select '100%?' as x, a % b -- 5% ?\nfrom mart_a.b where c = ? and d like '%?%'"
     expected = "select '100%%?' as x, a %% b -- 5%% ?\nfrom v1__mart_a.b where c = %s and d like '%%?%%'"

@@ -54,6 +54,20 @@ class TestContract:
         assert place.warehouse.query(location, "select max(n) from mart_finance.numbers").rows == [(1,)]
         assert place.warehouse.query(newer, "select max(n) from mart_finance.numbers").rows == [(2,)]
 
+    def test_two_versions_are_compared_in_one_question(self, place: Place) -> None:
+        earlier = place.warehouse.publish("00000001")
+        write(place, 2)
+        later = place.warehouse.publish("00000002")
+        sql = (
+            "select earlier.n, later.n from before_mart_finance.numbers as earlier"
+            " full outer join mart_finance.numbers as later on earlier.words = later.words where later.n >= ?"
+        )
+        assert place.warehouse.query(later, sql, [2], before=earlier).rows == [(1, 2)]
+        with pytest.raises(TerminalError, match="cannot be found"):
+            place.warehouse.query(later, sql, [2], before=f"never{earlier}")
+        with pytest.raises(TerminalError):
+            place.warehouse.query(later, sql, [2])
+
     def test_a_version_may_be_published_again_after_it_broke_off(self, place: Place) -> None:
         place.warehouse.publish("00000001")
         write(place, 2)
