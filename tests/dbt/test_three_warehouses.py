@@ -18,6 +18,7 @@ from metrics import dbt_project
 from metrics.dbt_adapter import build
 from metrics.dbt_types import BuildOutcome, BuildRequest
 from portal.warehouse import QueryResult, Warehouse, warehouse_at
+from portal.warehouse.names import spoken
 from sandbox.server import Sandbox
 from tests.dbt.every_source import fill_from_sandbox
 from tests.dbt.helpers import problems
@@ -42,17 +43,13 @@ class World:
 
     outcomes: Mapping[str, BuildOutcome]
     ask: Mapping[str, Callable[[str], QueryResult]]
-    location: dbt_project.Location
+    models: list[Any]  # dbt's, as BigQuery's target has them
 
     @property
     def marts(self) -> list[str]:
         """Every mart that the project has, as "schema.table"."""
-        nodes = dbt_project.parsed(self.location).nodes.values()
-        return sorted(
-            f"{node.schema}.{node.alias}"
-            for node in nodes
-            if node.resource_type == "model" and node.schema.startswith("mart_")
-        )
+        named = (f"{spoken(model.schema)}.{model.alias}" for model in self.models)
+        return sorted(name for name in named if name.startswith("mart_"))
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +65,8 @@ def world(tmp_path_factory: pytest.TempPathFactory, postgres_server: Any, bigque
     into_bigquery(raw, folder)
     outcomes = {name: _build(urls[name], folder / name) for name in urls}
     ask = {name: _published(warehouse_at(address)) for name, address in urls.items()}
-    return World(outcomes, ask, dbt_project.Location(urls["duckdb"], folder / "duckdb"))
+    manifest = dbt_project.parsed(dbt_project.Location(urls["bigquery"], folder / "bigquery"))
+    return World(outcomes, ask, [node for node in manifest.nodes.values() if node.resource_type == "model"])
 
 
 def _published(warehouse: Warehouse) -> Callable[[str], QueryResult]:
@@ -158,6 +156,21 @@ def test_the_marts_have_rows_to_compare(world: World) -> None:
     counts = {mart: world.ask["duckdb"](f"select count(*) from {mart}").rows[0][0] for mart in world.marts}
     assert sum(counts.values()) > 1000
     assert [mart for mart, rows in counts.items() if not rows and mart not in MAY_BE_EMPTY] == []
+
+
+def test_tables_that_grow_lie_in_bigquery_as_they_say(world: World) -> None:
+    from google.cloud import bigquery
+
+    client = bigquery.Client()
+    found, expected = {}, {}
+    for model in world.models:
+        if by := model.config.get("partition_by"):
+            table = client.get_table(f"{PROJECT}.{model.schema}.{model.alias}")
+            told = table.time_partitioning
+            found[model.name] = told and (told.field, told.type_, table.clustering_fields)
+            expected[model.name] = (by["field"], "MONTH", model.config.get("cluster_by"))
+    assert found == expected
+    assert len(expected) > 10
 
 
 def test_no_number_has_only_four_bytes(world: World) -> None:

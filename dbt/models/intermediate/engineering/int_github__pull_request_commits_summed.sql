@@ -1,3 +1,9 @@
+{{ config(**laid_out(
+    by_month='first_commit_at',
+    cluster_by=['repository', 'pull_request_number'],
+    data_type='timestamp'
+)) }}
+
 with commits as (
 
     select * from {{ ref('stg_github__pull_request_commits') }}

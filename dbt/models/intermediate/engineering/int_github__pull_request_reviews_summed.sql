@@ -1,3 +1,9 @@
+{{ config(**laid_out(
+    by_month='first_review_at',
+    cluster_by=['repository', 'pull_request_number'],
+    data_type='timestamp'
+)) }}
+
 with reviews as (
 
     select * from {{ ref('stg_github__reviews') }}

@@ -1,3 +1,5 @@
+{{ config(**laid_out(by_month='entered_at', cluster_by=['deal_id'], data_type='timestamp')) }}
+
 with history as (
 
     select * from {{ ref('stg_hubspot__deal_stage_history') }}

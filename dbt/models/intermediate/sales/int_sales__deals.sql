@@ -1,3 +1,5 @@
+{{ config(**laid_out(by_month='created_at', cluster_by=['deal_id'], data_type='timestamp')) }}
+
 with deals as (
 
     select * from {{ ref('stg_hubspot__deals') }}

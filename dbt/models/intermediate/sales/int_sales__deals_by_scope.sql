@@ -1,3 +1,5 @@
+{{ config(**laid_out(by_month='created_on', cluster_by=['scope', 'deal_id'])) }}
+
 with deals as (
 
     select * from {{ ref('int_sales__deals_valued') }}

@@ -1,3 +1,5 @@
+{{ config(**laid_out(by_month='happened_on', cluster_by=['team_id', 'event'])) }}
+
 with conversations as (
 
     select * from {{ ref('int_support__conversations') }}

@@ -1,3 +1,5 @@
+{{ config(**laid_out(by_month='changed_at', cluster_by=['conversation_id'], data_type='timestamp')) }}
+
 with conversations as (
 
     select * from {{ ref('int_support__conversations') }}

@@ -1,3 +1,5 @@
+{{ config(**laid_out(by_month='sent_on', cluster_by=['channel_id'])) }}
+
 with messages as (
 
     select * from {{ ref('stg_slack__messages') }}

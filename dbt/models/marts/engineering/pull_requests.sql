@@ -1,3 +1,5 @@
+{{ config(**laid_out(by_month='opened_on', cluster_by=['repository'])) }}
+
 with pull_requests as (
 
     select * from {{ ref('stg_github__pull_requests') }}

@@ -1,3 +1,5 @@
+{{ config(**laid_out(by_month='event_date', cluster_by=['customer_id'])) }}
+
 with movements as (
 
     select * from {{ ref('int_mrr__movements') }}

@@ -1,3 +1,5 @@
+{{ config(**laid_out(by_month='day', cluster_by=['team_id'])) }}
+
 with events as (
 
     select * from {{ ref('int_support__events') }}

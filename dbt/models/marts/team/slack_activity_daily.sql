@@ -1,3 +1,5 @@
+{{ config(**laid_out(by_month='day', cluster_by=['channel_id'])) }}
+
 with posts as (
 
     select * from {{ ref('int_slack__posts') }}
