@@ -186,6 +186,26 @@ class BigQueryWarehouse:
             job = self._client().query(statement, job_config=self._config(values, timeout=PUBLISH_SECONDS))
             return [tuple(row.values()) for row in job.result()]
 
+    def stream(self, statement: str, rows: int) -> Iterator[list[tuple[Any, ...]]]:
+        """The answer to a question about what workers write, so many rows at a time."""
+        with _foreseen():
+            job = self._client().query(statement, job_config=self._config(timeout=PUBLISH_SECONDS))
+            for page in job.result(page_size=rows).pages:
+                yield [tuple(row.values()) for row in page]
+
+    def upload(self, file: Path, name: str) -> None:
+        """Make a table ("dataset.table") of the rows of a Parquet file, in place of whatever is there."""
+        from google.cloud.bigquery import LoadJobConfig
+
+        with _foreseen(), file.open("rb") as stream:
+            self._make(name.partition(".")[0])
+            config = LoadJobConfig(source_format="PARQUET", write_disposition="WRITE_TRUNCATE")
+            self._client().load_table_from_file(stream, f"{self.address.project}.{name}", job_config=config).result()
+
+    def drop(self, name: str) -> None:
+        with _foreseen():
+            self._client().delete_table(f"{self.address.project}.{name}", not_found_ok=True)
+
     # Reading ---------------------------------------------------------------------------------------------------
 
     def columns(self, location: str) -> dict[str, tuple[str, ...]]:

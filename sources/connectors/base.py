@@ -120,6 +120,8 @@ class StreamSpec:
     comes_with: str = ""
     # Rows of the same owner arrive together, and one that did not come again is gone: the lines of one invoice.
     owner_key: tuple[str, ...] = ()
+    # The column of the moment (or day) a row came from, where the cursor is none: warehouses lay a growing table out by it.
+    grows_by: str = ""
     # What a person may choose instead of `primary_key`.
     other_keys: tuple[tuple[str, ...], ...] = ()
     # Changes come from the system's log (`sources.connectors.log`), and no column needs to tell them.

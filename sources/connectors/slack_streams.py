@@ -59,6 +59,7 @@ STREAMS: tuple[StreamSpec, ...] = (
         "to the channel (subtype thread_broadcast) is in both.",
         primary_key=("channel_id", "ts"),
         cursor_fields=("ts",),
+        grows_by="sent_at",
         columns=(
             *(CHANNEL, C("ts"), C("sent_at", "timestamp"), C("day", "date")),
             *(*_AUTHOR, *_TEXT, *_COUNTS),
@@ -75,6 +76,7 @@ STREAMS: tuple[StreamSpec, ...] = (
         description="One row per reply in a thread; thread_ts is the message it answers.",
         primary_key=("channel_id", "ts"),
         cursor_fields=("ts",),
+        grows_by="sent_at",
         columns=(
             *(CHANNEL, C("ts"), C("thread_ts"), C("sent_at", "timestamp")),
             *(*_AUTHOR, *_TEXT, *_COUNTS),
@@ -91,6 +93,7 @@ STREAMS: tuple[StreamSpec, ...] = (
         "people when there are many, so user_ids may be shorter (has_all_users).",
         primary_key=("channel_id", "message_ts", "name"),
         cursor_fields=("message_ts",),
+        grows_by="sent_at",
         columns=(
             *(CHANNEL, C("message_ts"), C("thread_ts"), C("name"), C("count", "bigint"), C("user_ids", "json", "users")),
             *(C("has_all_users", "bool"), C("sent_at", "timestamp"), C("found_in")),

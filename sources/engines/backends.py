@@ -1,9 +1,10 @@
-"""What loading asks of a warehouse, whichever it is; and DuckDB's answers (`backends_server`: those of servers)."""
+"""What loading asks of a warehouse, whichever it is; and DuckDB's answers (`backends_…`: those of servers)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Any, Protocol
 
 from portal.failures import TerminalError, TransientError
@@ -13,9 +14,7 @@ from sources.engines.memory import limit_for
 
 
 class Backend(Protocol):
-    """`can_follow`: changes from a source's log can be completed here. A connection is whatever `connected` gives."""
-
-    can_follow: bool
+    """A connection is whatever `connected` gives."""
 
     def exists(self) -> bool:
         """Whether there can be anything to ask for."""
@@ -44,6 +43,18 @@ class Backend(Protocol):
         Raises `TerminalError` (kind "columns") when no type holds both; the table is as it was then.
         """
 
+    def laid_out(self, resource: Any, load: Any) -> Any:
+        """dlt's resource for a load, with what it says about how its table shall lie there."""
+
+    def at_hand(
+        self, connection: Any, dataset: str, table: str, folder: Path, key: Sequence[str], wanted: str | None
+    ) -> AbstractContextManager[tuple[Any, str]]:
+        """A DuckDB connection, and the name in it of a table with the rows of this one that somebody wants to look at.
+
+        `wanted`: a question to DuckDB that gives the keys of these rows, "" for none of them, None for all. The types
+        are those that the table has. `folder`: for what does not fit into memory.
+        """
+
 
 def backend_of(warehouse: Warehouse) -> Backend:
     from portal.warehouse.bigquery import BigQueryWarehouse
@@ -51,18 +62,18 @@ def backend_of(warehouse: Warehouse) -> Backend:
 
     if isinstance(warehouse, DuckDBWarehouse):
         return DuckDBBackend(warehouse)
-    from sources.engines.backends_server import BigQueryBackend, PostgresBackend
-
     if isinstance(warehouse, PostgresWarehouse):
+        from sources.engines.backends_postgres import PostgresBackend
+
         return PostgresBackend(warehouse)
     if isinstance(warehouse, BigQueryWarehouse):
+        from sources.engines.backends_bigquery import BigQueryBackend
+
         return BigQueryBackend(warehouse)
     raise TerminalError(f"The dlt engine cannot write to a “{warehouse.scheme}” warehouse.", kind="warehouse")
 
 
 class DuckDBBackend:
-    can_follow = True
-
     def __init__(self, warehouse: DuckDBWarehouse) -> None:
         self.warehouse = warehouse
 
@@ -130,3 +141,12 @@ class DuckDBBackend:
             forget_staging(connection, dataset, load.table, load.columns)
         else:
             load.columns = fit(connection, dataset, load.table, load.columns, load.files)
+
+    def laid_out(self, resource: Any, load: Any) -> Any:
+        return resource
+
+    @contextmanager
+    def at_hand(
+        self, connection: Any, dataset: str, table: str, folder: Path, key: Sequence[str], wanted: str | None
+    ) -> Iterator[tuple[Any, str]]:
+        yield connection, self.named(dataset, table)  # the table itself

@@ -1,15 +1,15 @@
-"""Loading into PostgreSQL and BigQuery, by dlt's own destinations: rows, cursors and loads in one package.
+"""Loading into a server by dlt's own destination: rows, cursors and loads in one package. What PostgreSQL and BigQuery share.
 
 As on DuckDB a table is replaced or merged in one transaction, `_dlt_load_id` is added to files that were written before
 the load had an id, and of two rows with one key the one that came last counts. JSON stays text, as everywhere here.
 
-A column keeps its type: views of the metrics stand on raw tables, and a server does not change what a view shows.
+What is on its way is brought into the types that the table has then before it goes there: no server casts by itself.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,23 +17,16 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from dlt.destinations.impl.bigquery.bigquery import BigQueryClient
-from dlt.destinations.impl.bigquery.factory import bigquery
-from dlt.destinations.impl.postgres.factory import get_adbc_driver_location, postgres
-from dlt.destinations.impl.postgres.postgres import PostgresClient, PostgresParquetCopyJob
 
-from portal.failures import TerminalError
-from portal.warehouse.addresses import PostgresAddress
-from portal.warehouse.bigquery import BigQueryWarehouse
 from portal.warehouse.duckdb import quoted
-from portal.warehouse.names import with_schemas
-from portal.warehouse.postgres import PostgresWarehouse
 from sources.engines import files
-from sources.engines.columns import wider
-from sources.engines.duckdb_columns import words
-from sources.engines.spool import WarehouseColumn
+from sources.engines.duckdb_columns import sql_type
+from sources.engines.fitting import Fitted, fitted, size_of, too_large
+from sources.engines.memory import limit_for
+from sources.engines.spool import ARROW, WarehouseColumn
 
 LOAD_ID = "_dlt_load_id"
+BATCH_ROWS = 5_000  # rows that come out of a server at a time
 
 
 class AddsLoadId:
@@ -59,50 +52,36 @@ def add_load_id(path: Path, load_id: str) -> None:
     os.replace(draft, path)
 
 
-class CopyJob(PostgresParquetCopyJob):
-    """dlt leaves a space in a password as it is, and libpq then takes the address for a broken one."""
-
-    def _connect(self) -> Any:
-        from adbc_driver_manager import dbapi
-
-        self._config = self._job_client.config
-        known: Any = self._config.credentials
-        address = PostgresAddress(
-            known.host, known.port, known.username, known.password, known.database, tuple((known.query or {}).items())
-        )
-        return dbapi.connect(driver=get_adbc_driver_location(), db_kwargs={"uri": address.url})
-
-
-class PortalPostgresClient(AddsLoadId, PostgresClient):
-    def create_load_job(self, table: Any, file_path: str, load_id: str, restore: bool = False) -> Any:
-        job = super().create_load_job(table, file_path, load_id, restore)
-        return CopyJob(file_path) if isinstance(job, PostgresParquetCopyJob) else job
-
-
-class PortalPostgres(postgres):
-    @property
-    def client_class(self) -> type[PostgresClient]:
-        return PortalPostgresClient
-
-
-class PortalBigQueryClient(AddsLoadId, BigQueryClient):
-    pass
-
-
-class PortalBigQuery(bigquery):
-    @property
-    def client_class(self) -> type[BigQueryClient]:
-        return PortalBigQueryClient
-
-
 class ServerBackend:
-    can_follow = False
-
     def exists(self) -> bool:
         return True
 
-    def types(self, connection: Any, dataset: str, table: str) -> dict[str, str]:
+    # What each of them has an answer of its own to ------------------------------------------------------------------
+
+    def rows(self, connection: Any, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         raise NotImplementedError
+
+    def named(self, dataset: str, table: str) -> str:
+        raise NotImplementedError
+
+    def column_named(self, name: str) -> str:
+        raise NotImplementedError
+
+    def types(self, connection: Any, dataset: str, table: str) -> dict[str, str]:
+        """Column → type of a table, in the words of `columns`; {} when there is none."""
+        raise NotImplementedError
+
+    def widen(self, connection: Any, dataset: str, table: str, changes: Sequence[Fitted]) -> None:
+        """Give these columns of a table their wider types. Raises `PortalError`; the table is as it was then."""
+        raise NotImplementedError
+
+    def fetch(
+        self, connection: Any, dataset: str, table: str, columns: Sequence[str], keys: Path | None, key: Sequence[str]
+    ) -> Iterator[Sequence[tuple[Any, ...]]]:
+        """Rows of a table, some at a time: those whose `key` is in the file `keys`, or all."""
+        raise NotImplementedError
+
+    # What they share ------------------------------------------------------------------------------------------------
 
     def before_load(self, connection: Any, loads: Sequence[Any]) -> None:
         for load in loads:
@@ -110,19 +89,95 @@ class ServerBackend:
             if load.disposition == "merge":
                 _drop_twins(load)
 
+    def laid_out(self, resource: Any, load: Any) -> Any:
+        return resource
+
     def fit(self, connection: Any, dataset: str, load: Any) -> None:
-        there = self.types(connection, dataset, load.table)
-        load.columns = [_as_text(column) for column in load.columns]
-        for column in load.columns:
-            old, new = there.get(column.name), words(column)
-            if old is not None and old != new and wider(old, new) != old:
-                raise TerminalError(
-                    f"Column “{column.name}” was {old} and comes as {new} now. On this warehouse a column keeps its "
-                    "type, so nothing was loaded and the table is as it was. If it is right, an engineer drops the "
-                    "table: the next sync makes it anew, and so does the next build with what stands on it.",
-                    f"{old} → {new}",
-                    kind="columns",
-                )
+        found = fitted(self.types(connection, dataset, load.table), [_as_text(column) for column in load.columns])
+        for each in found:
+            self._demand_exact(connection, dataset, load, each)
+        if wider := [each for each in found if each.is_widened]:
+            self.widen(connection, dataset, load.table, wider)
+        load.columns = [each.column for each in found]
+        casts = {each.column.name: sql_type(each.word) for each in found if each.comes_as != each.word}
+        if casts:
+            paths = [path for path, _ in load.files]
+            target = paths[0].with_name(f"{load.table}.fitted.parquet")
+            load.files = [(target, files.cast(paths, casts, target))]
+        words = {each.column.name: each.word for each in found}
+        self._forget_staging(connection, f"{dataset}_staging", load.table, words)
+
+    def _demand_exact(self, connection: Any, dataset: str, load: Any, each: Fitted) -> None:
+        if each.word != "double" or each.old is None or each.old == each.comes_as:
+            return
+        name = each.column.name
+        if each.old == "bigint":
+            question = files.too_large(self.named(dataset, load.table), self.column_named(name))
+            count = self.rows(connection, question)[0][0]
+        else:
+            count = files.count_too_large([path for path, _ in load.files], name)
+        if count:
+            raise too_large(name, count)
+
+    def _forget_staging(self, connection: Any, staging: str, table: str, words: Mapping[str, str]) -> None:
+        """Drop the table in which rows are staged if its types are not theirs; dlt looks then, and makes it anew."""
+        staged = self.types(connection, staging, table)
+        if any(staged.get(name, word) != word for name, word in words.items()):
+            self.rows(connection, f"drop table {self.named(staging, table)}")
+            self.rows(connection, f"delete from {self.named(staging, '_dlt_version')} where true")
+
+    @contextmanager
+    def at_hand(
+        self, connection: Any, dataset: str, table: str, folder: Path, key: Sequence[str], wanted: str | None
+    ) -> Iterator[tuple[Any, str]]:
+        import duckdb
+
+        place = folder / f"{table}.at_hand.duckdb"
+        place.unlink(missing_ok=True)
+        try:
+            with duckdb.connect(str(place)) as local:
+                local.execute(f"set memory_limit = '{limit_for(0, merges=True)}'; set timezone = 'UTC'")
+                if wanted != "" and (types := self.types(connection, dataset, table)):
+                    self._copy(connection, dataset, table, types, local, folder, key, wanted)
+                yield local, f"{quoted(dataset)}.{quoted(table)}"
+        finally:
+            place.unlink(missing_ok=True)
+
+    def _copy(
+        self,
+        connection: Any,
+        dataset: str,
+        table: str,
+        types: Mapping[str, str],
+        local: Any,
+        folder: Path,
+        key: Sequence[str],
+        wanted: str | None,
+    ) -> None:
+        columns = ", ".join(f"{quoted(name)} {sql_type(word)}" for name, word in types.items())
+        local.execute(f"create schema {quoted(dataset)}; create table {quoted(dataset)}.{quoted(table)} ({columns})")
+        keys = None
+        if wanted is not None:
+            keys = folder / f"{table}.keys.parquet"
+            if not local.execute(f"copy ({wanted}) to '{keys.as_posix()}' (format parquet)").fetchone()[0]:
+                return
+        schema = pa.schema([pa.field(name, _arrow(word)) for name, word in types.items()])
+        for batch in self.fetch(connection, dataset, table, list(types), keys, key):
+            arrived = _as_arrow(batch, schema)  # named in the statement below
+            local.execute(f"insert into {quoted(dataset)}.{quoted(table)} select * from arrived")
+            del arrived
+
+
+def _as_arrow(batch: Sequence[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
+    columns: Iterable[tuple[Any, ...]] = zip(*batch, strict=True)
+    return pa.Table.from_arrays(
+        [pa.array(values, type=field.type) for values, field in zip(columns, schema, strict=True)], schema=schema
+    )
+
+
+def _arrow(word: str) -> pa.DataType:
+    size = size_of(word)
+    return pa.decimal128(*size) if size else ARROW[word]
 
 
 def _as_text(column: WarehouseColumn) -> WarehouseColumn:
@@ -135,102 +190,3 @@ def _drop_twins(load: Any) -> None:
         return
     target = paths[0].with_name(f"{load.table}.last.parquet")
     load.files = [(target, files.without_twins(paths, load.key, target, keep="last"))]
-
-
-class PostgresBackend(ServerBackend):
-    def __init__(self, warehouse: PostgresWarehouse) -> None:
-        self.warehouse = warehouse
-
-    def destination(self, connection: Any) -> Any:
-        return PortalPostgres(
-            self.warehouse.address.url, destination_name="postgres", replace_strategy="insert-from-staging"
-        )
-
-    @contextmanager
-    def connected(self) -> Iterator[Any]:
-        with self.warehouse.connected("load") as connection:
-            yield connection
-
-    def rows(self, connection: Any, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        text = with_schemas(statement, lambda schema: schema, "%s")
-        cursor = connection.execute(text, list(parameters))
-        return cursor.fetchall() if cursor.description else []
-
-    def named(self, dataset: str, table: str) -> str:
-        return f"{quoted(dataset)}.{quoted(table)}"
-
-    def tables(self, connection: Any, dataset: str) -> dict[str, int]:
-        sql = (
-            "select c.relname, greatest(c.reltuples, 0)::bigint from pg_catalog.pg_class as c"
-            " inner join pg_catalog.pg_namespace as n on n.oid = c.relnamespace where c.relkind = 'r' and n.nspname = ?"
-        )
-        return dict(self.rows(connection, sql, [dataset]))
-
-    def columns(self, connection: Any, dataset: str, table: str) -> list[str]:
-        sql = "select column_name from information_schema.columns where table_schema = ? and table_name = ?"
-        return [name for (name,) in self.rows(connection, sql, [dataset, table])]
-
-    def types(self, connection: Any, dataset: str, table: str) -> dict[str, str]:
-        sql = (
-            "select column_name, data_type, numeric_precision, numeric_scale from information_schema.columns"
-            " where table_schema = ? and table_name = ?"
-        )
-        known = {
-            "character varying": "text",
-            "text": "text",
-            "bigint": "bigint",
-            "double precision": "double",
-            "boolean": "bool",
-            "timestamp with time zone": "timestamp",
-            "date": "date",
-        }
-        return {
-            name: f"decimal({precision},{scale})" if kind == "numeric" else known[kind]
-            for name, kind, precision, scale in self.rows(connection, sql, [dataset, table])
-            if kind in known or kind == "numeric"
-        }
-
-
-class BigQueryBackend(ServerBackend):
-    def __init__(self, warehouse: BigQueryWarehouse) -> None:
-        self.warehouse = warehouse
-
-    def destination(self, connection: Any) -> Any:
-        address = self.warehouse.address
-        return PortalBigQuery(location=address.location, project_id=address.project, destination_name="bigquery")
-
-    @contextmanager
-    def connected(self) -> Iterator[Any]:
-        yield self.warehouse  # its client asks over HTTP, there is nothing to hold open
-
-    def rows(self, connection: Any, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        return self.warehouse.execute(statement, parameters)
-
-    def named(self, dataset: str, table: str) -> str:
-        return f"`{self.warehouse.address.project}.{dataset}.{table}`"
-
-    def tables(self, connection: Any, dataset: str) -> dict[str, int]:
-        return dict.fromkeys(self.warehouse.tables_of(dataset), 0)
-
-    def columns(self, connection: Any, dataset: str, table: str) -> list[str]:
-        return list(self.warehouse.columns_of(f"{dataset}.{table}"))
-
-    def types(self, connection: Any, dataset: str, table: str) -> dict[str, str]:
-        known = {
-            "STRING": "text",
-            "INTEGER": "bigint",
-            "INT64": "bigint",
-            "FLOAT": "double",
-            "FLOAT64": "double",
-            "BOOLEAN": "bool",
-            "BOOL": "bool",
-            "TIMESTAMP": "timestamp",
-            "DATE": "date",
-        }
-        found = {}
-        for field in self.warehouse.fields_of(f"{dataset}.{table}"):
-            if field.field_type in ("NUMERIC", "BIGNUMERIC"):
-                found[field.name] = f"decimal({field.precision or 38},{field.scale or 9})"
-            elif field.field_type in known:
-                found[field.name] = known[field.field_type]
-        return found

@@ -90,7 +90,7 @@ class _Sync:
         self.connector = connector
         self.progress = Throttle(progress)
         self.store = DltStore(request.source, request.dataset, request.work_dir, get_warehouse())
-        if self.following.is_on and not self.store.backend.can_follow:
+        if self.following.is_on and self.store.warehouse.scheme != "duckdb":
             raise TerminalError(
                 "Following the log of a database needs the embedded warehouse. Choose “New and changed rows” on the "
                 "source's page.",
@@ -302,7 +302,16 @@ class _Sync:
             key=[normalize(name) for name in reading.key],
             owner_key=[normalize(name) for name in reading.spec.owner_key],
             may_go=reading.spool.has_gone,
+            grows_by=self._grows_by(reading),
         )
+
+    def _grows_by(self, reading: Reading) -> str:
+        """The column that says when a row came or changed; "" for a table that is read whole every time."""
+        request, spec = reading.request, reading.spec
+        if request.sync_mode is not SyncMode.INCREMENTAL:
+            return ""
+        name = spec.grows_by or request.cursor_field or next(iter(spec.cursor_fields), "")
+        return self.store.normalize(name) if name else ""
 
     def _notice_changes(self, reading: Reading, kept: Mapping[str, Any]) -> None:
         """What the columns were at the last load is kept with its rows; hold the stream if that is its policy."""
@@ -390,7 +399,7 @@ class _Sync:
 
 
 def _types(reading: Reading) -> dict[str, str]:
-    from sources.engines.duckdb_columns import words
+    from sources.engines.fitting import words
 
     return {column.name: words(column) for column in reading.spool.columns}
 

@@ -92,6 +92,7 @@ class TableLoad:
     key: Sequence[str]
     owner_key: Sequence[str] = ()
     may_go: bool = False  # the files say of owners that they have no rows left
+    grows_by: str = ""  # the column that says when a row came or changed, of a table that only new rows are merged into
 
 
 class DltStore:
@@ -265,7 +266,7 @@ class DltStore:
             if load.may_go:
                 columns.append({"name": GONE, "data_type": "bool", "hard_delete": True})
             columns.append({"name": "_dlt_load_id", "data_type": "text"})
-            return dlt.resource(
+            made = dlt.resource(
                 rows_of(load),
                 name=load.table,
                 table_name=load.table,
@@ -275,6 +276,7 @@ class DltStore:
                 columns=columns,
                 file_format="parquet",
             )
+            return self.backend.laid_out(made, load)
 
         source = dlt.source(lambda: [resource(load) for load in loads], name=self.name)
         return source()

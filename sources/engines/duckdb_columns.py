@@ -8,18 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
-import pyarrow as pa
-
-from portal.failures import TerminalError
 from portal.warehouse.duckdb import quoted
-from sources.engines.columns import wider
-from sources.engines.spool import ARROW, WarehouseColumn
-
-# A double holds whole numbers exactly up to here.
-EXACT = 2**53
+from sources.engines import files as parquet
+from sources.engines.fitting import Fitted, fitted, too_large, words
+from sources.engines.spool import WarehouseColumn
 
 _WORDS = {
     "VARCHAR": "text",
@@ -32,13 +26,6 @@ _WORDS = {
 }
 _TYPES = {word: sql for sql, word in _WORDS.items()}
 _DECIMAL = re.compile(r"DECIMAL\((\d+),(\d+)\)")
-
-
-def words(column: WarehouseColumn) -> str:
-    """The type of a column on its way, in the words of `columns`."""
-    if column.data_type == "decimal" and pa.types.is_decimal(column.arrow):
-        return f"decimal({column.arrow.precision},{column.arrow.scale})"
-    return column.data_type
 
 
 def types_of(connection: Any, dataset: str, table: str) -> dict[str, str]:
@@ -67,25 +54,15 @@ def fit(
 
     Raises `TerminalError` (kind "columns") when old and new values have no common type; the table is as it was then.
     """
-    there = types_of(connection, dataset, table)
-    fitted, statements = [], []
-    for column in columns:
-        old, new = there.get(column.name), words(column)
-        if old is None or old == new:
-            fitted.append(column)
-            continue
-        both = wider(old, new)
-        if both is None:
-            raise _unfit(column.name, old, new)
-        if both == "double":
-            _demand_exact(connection, f"{quoted(dataset)}.{quoted(table)}" if old == "bigint" else files, column.name)
-        if both != old:
-            statements.append(_widening(dataset, table, column.name, old, both))
-        fitted.append(_as(column, both))
+    found = fitted(types_of(connection, dataset, table), columns)
+    for each in found:
+        _demand_exact(connection, dataset, table, each, files)
+    statements = [_widening(dataset, table, each) for each in found if each.is_widened]
     if statements:
         connection.execute(";".join(["begin", *statements, "commit"]))
-    forget_staging(connection, dataset, table, fitted)
-    return fitted
+    fitting = [each.column for each in found]
+    forget_staging(connection, dataset, table, fitting)
+    return fitting
 
 
 def forget_staging(connection: Any, dataset: str, table: str, columns: Sequence[WarehouseColumn]) -> None:
@@ -98,41 +75,21 @@ def forget_staging(connection: Any, dataset: str, table: str, columns: Sequence[
         connection.execute(f"begin; drop table {quoted(staging)}.{quoted(table)}; {known}; commit")
 
 
-def _widening(dataset: str, table: str, column: str, old: str, new: str) -> str:
-    name = quoted(column)
-    value = f"({name}::timestamp at time zone 'UTC')" if (old, new) == ("date", "timestamp") else name
-    return (
-        f"alter table {quoted(dataset)}.{quoted(table)} alter {name}"
-        f" set data type {sql_type(new)} using {value}::{sql_type(new)}"
-    )
+def _widening(dataset: str, table: str, each: Fitted) -> str:
+    name, new = quoted(each.column.name), sql_type(each.word)
+    is_moment = (each.old, each.word) == ("date", "timestamp")
+    value = f"({name}::timestamp at time zone 'UTC')" if is_moment else name
+    return f"alter table {quoted(dataset)}.{quoted(table)} alter {name} set data type {new} using {value}::{new}"
 
 
-def _as(column: WarehouseColumn, word: str) -> WarehouseColumn:
-    match = re.fullmatch(r"decimal\((\d+),(\d+)\)", word)
-    if match:
-        return replace(column, data_type="decimal", arrow=pa.decimal128(int(match[1]), int(match[2])))
-    return replace(column, data_type=word, arrow=ARROW[word])
-
-
-def _demand_exact(connection: Any, rows: Any, column: str) -> None:
-    source = rows if isinstance(rows, str) else "read_parquet($files)"
-    given = {} if isinstance(rows, str) else {"files": [str(path) for path, _ in rows]}
-    too_large = connection.execute(
-        f"select count(*) from {source} where abs({quoted(column)}::hugeint) > {EXACT}", given or None
-    ).fetchone()[0]
-    if too_large:
-        raise TerminalError(
-            f"Column “{column}” has whole numbers and now also fractions. {too_large:,} of its numbers are too large to "
-            "be kept exactly together with fractions, so nothing was loaded. Reset the stream to read it anew.",
-            f"{too_large} values beyond 2^53",
-            kind="columns",
-        )
-
-
-def _unfit(column: str, old: str, new: str) -> TerminalError:
-    return TerminalError(
-        f"Column “{column}” was {old} and comes as {new} now. No type holds both without loss, so nothing was loaded "
-        "and the table is as it was. If it is right, reset the stream: its table is then made anew.",
-        f"{old} → {new}",
-        kind="columns",
-    )
+def _demand_exact(connection: Any, dataset: str, table: str, each: Fitted, files: Sequence[Any]) -> None:
+    """Whole numbers that are to live among fractions have to be small enough for it."""
+    if each.word != "double" or each.old is None or each.old == each.comes_as:
+        return
+    name = each.column.name
+    if each.old == "bigint":
+        count = connection.execute(parquet.too_large(f"{quoted(dataset)}.{quoted(table)}", quoted(name))).fetchone()[0]
+    else:
+        count = parquet.count_too_large([path for path, _ in files], name)
+    if count:
+        raise too_large(name, count)

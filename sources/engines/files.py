@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from sources.engines.memory import limit_for
+
+EXACT = 2**53  # a double holds whole numbers exactly up to here
 
 ROW_GROUP_ROWS = 10_000  # a writer holds one group of every column in memory
 
@@ -58,6 +60,28 @@ def filled(files: Sequence[Path], names: Sequence[str]) -> list[str]:
     return [name for name, count in zip(names, row, strict=True) if count]
 
 
+def count_too_large(files: Sequence[Path], name: str) -> int:
+    """How many whole numbers of a column a double could not hold exactly."""
+    with _asked(files) as ask:
+        return ask(too_large("read_parquet($files)", _listed([name])))[0]
+
+
+def too_large(rows: str, column: str) -> str:
+    """The question to a database, with the names as they are quoted there."""
+    return f"select count(*) from {rows} where {column} not between {-EXACT} and {EXACT}"
+
+
+def cast(files: Sequence[Path], types: Mapping[str, str], target: Path) -> int:
+    """Write one file with these columns in other types (column → DuckDB's name of one); returns how many rows it has."""
+    columns = ", ".join(f"{_listed([name])}::{kind} as {_listed([name])}" for name, kind in types.items())
+    place = target.as_posix().replace("'", "''")
+    with _asked(files) as ask:
+        return ask(
+            f"copy (select * replace ({columns}) from read_parquet($files))"
+            f" to '{place}' (format parquet, compression lz4_raw, row_group_size {ROW_GROUP_ROWS})"
+        )[0]
+
+
 @contextmanager
 def _asked(files: Sequence[Path]) -> Iterator[Any]:
     import duckdb
@@ -66,6 +90,7 @@ def _asked(files: Sequence[Path]) -> Iterator[Any]:
     with duckdb.connect() as connection:
         # Beyond this DuckDB spills to disk, beside the files.
         connection.execute(f"set memory_limit = '{limit_for(len(pq.read_schema(files[0])))}'")
+        connection.execute("set timezone = 'UTC'")  # how moments become text
         connection.execute("set temp_directory = $folder", {"folder": str(files[0].parent / "spill")})
         yield lambda sql: connection.execute(sql, {"files": [str(path) for path in files]}).fetchone()
 
