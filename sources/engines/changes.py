@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -23,6 +24,9 @@ from sources.connectors.log import BASE, DELETED_AT, EVERYTHING, KEPT
 from sources.engines.spool import ARROW, WarehouseColumn, data_type_of
 
 NET, FRESH = "_changes_net", "_changes_fresh"
+
+# `Backend.at_hand` of one table: (its key, whose rows) → a DuckDB connection and the table's name in it.
+AtHand = Callable[[Sequence[str], str | None], AbstractContextManager[tuple[Any, str]]]
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,7 @@ class ChangeSpool:
                 step.path.unlink(missing_ok=True)
         self.steps, self.files, self.rows = [], [], 0
 
-    def settle(self, connection: Any, dataset: str, there: Sequence[str], *, keeps_deleted: bool) -> None:
+    def settle(self, at_hand: AtHand, there: Sequence[str], *, keeps_deleted: bool) -> None:
         """Make the rows complete. `there`: the columns that the table in the warehouse has. Call it as the writer."""
         if not self.steps:
             return
@@ -97,16 +101,29 @@ class ChangeSpool:
             self.columns, self.files = list(merged.values()), [(batches[0].path, batches[0].rows)]
             return
         path = self.folder / f"{self.table}.net.parquet"
-        if len(batches) == len(self.steps) and not any(batch.needs for batch in batches):
-            rows = self._last_of_each(connection, batches, list(merged), path)
-        else:
-            rows = _Settling(
-                self, connection, f"{quoted(dataset)}.{quoted(self.table)}", there, merged, keeps_deleted
-            ).run(path)
+        wanted = self._wanted(batches)
+        with at_hand(self.key, wanted) as (connection, target):
+            if len(batches) == len(self.steps) and wanted == "":
+                rows = self._last_of_each(connection, batches, list(merged), path)
+            else:
+                rows = _Settling(self, connection, target, there, merged, keeps_deleted).run(path)
         for batch in batches:
             batch.path.unlink(missing_ok=True)
         self.columns = list(merged.values())
         self.files, self.rows = [(path, rows)], rows
+
+    def _wanted(self, batches: Sequence[Batch]) -> str | None:
+        """Which rows of the warehouse complete these: a question to DuckDB for their keys, "" for none, None for all."""
+        if len(batches) < len(self.steps):  # emptied: every row that is there is meant
+            return None
+        questions = []
+        for batch in batches:
+            if batch.needs:
+                rows = f"FROM read_parquet({literal(batch.path)}) WHERE {KEPT} IS NOT NULL"
+                for prefix in (BASE, ""):  # the row they had been, and, when they were merged before, the one they are
+                    names = ", ".join(f"{quoted(prefix + name)} AS {quoted(name)}" for name in self.key)
+                    questions.append(f"SELECT {names} {rows}")
+        return " UNION ".join(questions)
 
     def _last_of_each(self, connection: Any, batches: Sequence[Batch], names: list[str], path: Path) -> int:
         """Complete rows only: of each key the one that came last."""

@@ -90,13 +90,6 @@ class _Sync:
         self.connector = connector
         self.progress = Throttle(progress)
         self.store = DltStore(request.source, request.dataset, request.work_dir, get_warehouse())
-        if self.following.is_on and self.store.warehouse.scheme != "duckdb":
-            raise TerminalError(
-                "Following the log of a database needs the embedded warehouse. Choose “New and changed rows” on the "
-                "source's page.",
-                f"WAREHOUSE_URL is of the kind {self.store.warehouse.scheme}.",
-                kind="warehouse",
-            )
         self.spool_dir = request.work_dir / "spool"
         self._fresh = fresh_folder
 

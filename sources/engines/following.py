@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
 from portal.failures import PortalError, as_portal_error
-from portal.warehouse.duckdb import quoted
 from sources.connectors.base import Connector, Page, StreamRequest, SyncMode
 from sources.connectors.log import (
     BY_LOG,
@@ -127,12 +127,19 @@ class Following:
         if not reading.is_followed or reading.error:
             return
         there = store.stored_columns(connection, reading.table)
+
+        def at_hand(key: Sequence[str], wanted: str | None) -> AbstractContextManager[tuple[Any, str]]:
+            found: AbstractContextManager[tuple[Any, str]] = store.backend.at_hand(
+                connection, self.request.dataset, reading.table, reading.spool.folder, key, wanted
+            )
+            return found
+
         if isinstance(reading.spool, ChangeSpool):
-            reading.spool.settle(connection, self.request.dataset, there, keeps_deleted=self.keeps_deleted)
+            reading.spool.settle(at_hand, there, keeps_deleted=self.keeps_deleted)
         elif there and self.keeps_deleted:
-            target = f"{quoted(self.request.dataset)}.{quoted(reading.table)}"
             key = [store.normalize(name) for name in reading.key]
-            missing_as_deleted(connection, target, there, reading.spool, key, self.began_at)
+            with at_hand(key, None) as (local, target):
+                missing_as_deleted(local, target, there, reading.spool, key, self.began_at)
 
     def live(self, reading: Reading, connection: Any, store: Any) -> str:
         """Which rows of the table count when its size is compared: those that are not marked as deleted."""

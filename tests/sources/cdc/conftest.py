@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import psycopg
 import pytest
 
@@ -18,6 +25,7 @@ from tests.sources.engines.conftest import query  # noqa: F401 (fixture)
 
 PASSWORD = "follow the log"
 SOURCE = "shop"
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="session")
@@ -85,3 +93,51 @@ def pull(tmp_path: Path, follower: dict[str, Any]) -> Callable[..., SyncOutcome]
         return DltEngine().sync(request, lambda stream, rows: None)
 
     return run
+
+
+class Worker:
+    """Syncs in children of one warm process."""
+
+    def __init__(self, folder: Path, settings: dict[str, Any], process: Any) -> None:
+        self.folder = folder
+        self.process = process
+
+    def sync(self, point: str = "none", kill_after: float | None = None) -> int:
+        """The exit status of one sync, which dies at `point`, or is killed after so many seconds."""
+        self.process.stdin.write(point + "\n")
+        self.process.stdin.flush()
+        child = int(self.process.stdout.readline())
+        if kill_after is not None:
+            timer = threading.Timer(kill_after, os.kill, (child, signal.SIGKILL))
+            timer.start()
+            status = int(self.process.stdout.readline())
+            timer.cancel()
+            return status
+        return int(self.process.stdout.readline())
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        with duckdb.connect(str(self.folder / "warehouse.duckdb"), read_only=True) as connection:
+            return connection.execute(sql).fetchall()
+
+
+@pytest.fixture
+def worker(tmp_path: Path, follower: dict[str, Any]) -> Iterator[Callable[..., Worker]]:
+    started = []
+
+    def start(warehouse_url: str = f"duckdb:///{tmp_path}/warehouse.duckdb", **options: Any) -> Worker:
+        environment = {**os.environ, "DEMO": "true", "DATA_DIR": str(tmp_path / "data")}
+        environment["DJANGO_SETTINGS_MODULE"] = "portal.settings"
+        command = [sys.executable, "-m", "tests.sources.cdc.crash", str(tmp_path), json.dumps({**follower, **options})]
+        command.append(warehouse_url)
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        started.append(process)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        return Worker(tmp_path, options, process)
+
+    yield start
+    for process in started:
+        process.stdin.close()
+        process.wait(30)

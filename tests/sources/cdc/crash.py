@@ -1,4 +1,4 @@
-"""Sync a followed source in a process of its own, which somebody kills: python -m tests.sources.cdc.crash FOLDER SETTINGS
+"""Sync a followed source in a process of its own, which somebody kills: python -m tests.sources.cdc.crash FOLDER SETTINGS URL
 
 One process imports everything and forks a child per sync, as a prefork worker does. Each line on standard input is one
 order: the point at which the child kills itself ("none": it does not). The answer is the child's exit status.
@@ -18,7 +18,7 @@ SOURCE = "shop"
 
 
 def points() -> dict[str, Any]:
-    from dlt.destinations.job_client_impl import SqlLoadJob
+    from dlt.destinations.job_client_impl import SqlJobClientBase, SqlLoadJob
     from dlt.pipeline.pipeline import Pipeline
 
     from sources.connectors import postgres_slots
@@ -26,7 +26,7 @@ def points() -> dict[str, Any]:
     from sources.connectors.postgres_session import Session
     from sources.connectors.postgres_stream import Replication
     from sources.engines.changes import ChangeSpool
-    from sources.engines.dlt_duckdb import CopyJob, PortalDuckDbClient
+    from sources.engines.dlt_duckdb import CopyJob
     from sources.engines.following import Following
 
     return {
@@ -41,8 +41,8 @@ def points() -> dict[str, Any]:
         "file copied": lambda: after(CopyJob, "run"),
         "before merge": lambda: before(SqlLoadJob, "run"),
         "after merge": lambda: after(SqlLoadJob, "run"),
-        "before complete": lambda: before(PortalDuckDbClient, "complete_load"),
-        "after complete": lambda: after(PortalDuckDbClient, "complete_load"),
+        "before complete": lambda: before(SqlJobClientBase, "complete_load"),
+        "after complete": lambda: after(SqlJobClientBase, "complete_load"),
         "before confirmation": lambda: before(Following, "confirm"),
         "after confirmation": lambda: after(Following, "confirm"),
         "slot moved": lambda: after(postgres_slots, "_when_free"),
@@ -61,7 +61,7 @@ def sync(folder: Path, settings: dict[str, Any], point: str) -> None:
     DltEngine().sync(request, lambda stream, rows: None)
 
 
-def main(folder: Path, settings: dict[str, Any]) -> None:
+def main(folder: Path, settings: dict[str, Any], warehouse_url: str) -> None:
     import django
 
     django.setup()
@@ -69,7 +69,7 @@ def main(folder: Path, settings: dict[str, Any]) -> None:
 
     from sources.engines.dlt_store import warm_up
 
-    portal.WAREHOUSE_URL = f"duckdb:///{folder}/warehouse.duckdb"
+    portal.WAREHOUSE_URL = warehouse_url
     warm_up()
     print("ready", flush=True)
     for line in sys.stdin:
@@ -89,4 +89,4 @@ def main(folder: Path, settings: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), json.loads(sys.argv[2]))
+    main(Path(sys.argv[1]), json.loads(sys.argv[2]), sys.argv[3])
