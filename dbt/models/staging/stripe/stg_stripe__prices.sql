@@ -13,7 +13,7 @@ renamed as (
         cast(active as {{ dbt.type_boolean() }}) as is_active,
         cast(currency as {{ dbt.type_string() }}) as currency,
         cast(unit_amount as {{ dbt.type_bigint() }}) as unit_amount_minor,
-        cast(unit_amount_decimal as {{ dbt.type_numeric() }}) as unit_amount_minor_exact,
+        {{ exact_number('unit_amount_decimal') }} as unit_amount_minor_exact,
         cast(type as {{ dbt.type_string() }}) as price_type,
         cast(billing_scheme as {{ dbt.type_string() }}) as billing_scheme,
         cast(tiers_mode as {{ dbt.type_string() }}) as tiers_mode,
