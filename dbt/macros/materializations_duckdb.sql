@@ -9,6 +9,26 @@
     {{ return(replace_relation('view', sql)) }}
 {% endmaterialization %}
 
+{#- What an incremental dbt model keeps was seen to by its hooks, in the same transaction; its new rows are added in one
+    statement. A column that the table does not have is an error, and other SQL begins again (metrics/dbt_adapter.py). -#}
+{% materialization incremental, adapter='duckdb', supported_languages=['sql'] %}
+    {%- set existing = load_cached_relation(this) -%}
+    {%- if existing is none or existing.type != 'table' or should_full_refresh() -%}
+        {{ return(replace_relation('table', sql)) }}
+    {%- endif -%}
+    {{ run_hooks(pre_hooks, inside_transaction=False) }}
+    {{ run_hooks(pre_hooks, inside_transaction=True) }}
+    {%- call statement('main') -%}
+        insert into {{ existing }} by name (
+            {{ sql }}
+        )
+    {%- endcall %}
+    {{ run_hooks(post_hooks, inside_transaction=True) }}
+    {%- do adapter.commit() -%}
+    {{ run_hooks(post_hooks, inside_transaction=False) }}
+    {{ return({'relations': [existing]}) }}
+{% endmaterialization %}
+
 {% macro replace_relation(kind, sql) %}
     {%- set existing = load_cached_relation(this) -%}
     {%- set target_relation = this.incorporate(type=kind) -%}

@@ -1,6 +1,9 @@
+{{ config(**kept_by_customer()) }}
+
 with item_changes as (
 
     select * from {{ ref('int_mrr__item_timeline') }}
+    where {{ of_changed_customers() }}
 
 ),
 

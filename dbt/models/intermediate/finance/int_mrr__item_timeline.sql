@@ -1,12 +1,16 @@
+{{ config(**kept_by_customer()) }}
+
 with segments as (
 
     select * from {{ ref('int_stripe__item_segments') }}
+    where {{ of_changed_customers() }}
 
 ),
 
 blocks as (
 
     select * from {{ ref('int_stripe__subscription_blocks') }}
+    where {{ of_changed_customers() }}
 
 ),
 

@@ -1,6 +1,9 @@
+{{ config(**kept_by_customer()) }}
+
 with days as (
 
     select * from {{ ref('int_mrr__customer_days') }}
+    where {{ of_changed_customers() }}
 
 ),
 

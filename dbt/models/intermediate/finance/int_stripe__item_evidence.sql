@@ -1,6 +1,9 @@
+{{ config(**kept_by_customer()) }}
+
 with lines as (
 
     select * from {{ ref('int_stripe__recurring_lines') }}
+    where {{ of_changed_customers() }}
 
 ),
 

@@ -1,18 +1,23 @@
+{{ config(**kept_by_customer()) }}
+
 with billed as (
 
     select * from {{ ref('int_stripe__item_evidence') }}
+    where {{ of_changed_customers() }}
 
 ),
 
 unbilled as (
 
     select * from {{ ref('int_stripe__unbilled_items') }}
+    where {{ of_changed_customers() }}
 
 ),
 
 subscriptions as (
 
     select * from {{ ref('stg_stripe__subscriptions') }}
+    where {{ of_changed_customers() }}
 
 ),
 

@@ -1,18 +1,23 @@
+{{ config(**kept_by_customer()) }}
+
 with lines as (
 
     select * from {{ ref('stg_stripe__invoice_lines') }}
+    where {{ of_changed_customers() }}
 
 ),
 
 invoices as (
 
     select * from {{ ref('stg_stripe__invoices') }}
+    where {{ of_changed_customers() }}
 
 ),
 
 subscriptions as (
 
     select * from {{ ref('stg_stripe__subscriptions') }}
+    where {{ of_changed_customers() }}
 
 ),
 

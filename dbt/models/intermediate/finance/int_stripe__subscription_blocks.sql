@@ -1,18 +1,23 @@
+{{ config(**kept_by_customer()) }}
+
 with subscriptions as (
 
     select * from {{ ref('stg_stripe__subscriptions') }}
+    where {{ of_changed_customers() }}
 
 ),
 
 invoices as (
 
     select * from {{ ref('stg_stripe__invoices') }}
+    where {{ of_changed_customers() }}
 
 ),
 
 lines as (
 
     select * from {{ ref('int_stripe__recurring_lines') }}
+    where {{ of_changed_customers() }}
 
 ),
 
@@ -37,19 +42,21 @@ last_attempts as (
 recurring_invoices as (
 
     select
+        customer_id,
         subscription_id,
         invoice_id,
         max(case when is_change then 0 else 1 end) as has_period,
         max(case when amount_minor > counted_discount_minor then 1 else 0 end) as is_worth_something
     from lines
     where is_waived = 0
-    group by subscription_id, invoice_id
+    group by customer_id, subscription_id, invoice_id
 
 ),
 
 dated as (
 
     select
+        recurring_invoices.customer_id,
         recurring_invoices.subscription_id,
         recurring_invoices.invoice_id,
         recurring_invoices.has_period,
@@ -78,10 +85,22 @@ dated as (
 conversions as (
 
     select
+        customer_id,
         subscription_id,
         min(case when is_worth_something = 1 then settled_at end) as converted_at
     from dated
-    group by subscription_id
+    group by customer_id, subscription_id
+
+),
+
+payments as (
+
+    select
+        subscription_id,
+        created_at,
+        min(case when amount_paid_minor > 0 then settled_at end) as settled_at
+    from dated
+    group by subscription_id, created_at
 
 ),
 
@@ -89,24 +108,22 @@ conversions as (
 later_payments as (
 
     select
-        unpaid.subscription_id,
-        unpaid.invoice_id,
-        min(paid.settled_at) as settled_at
-    from dated as unpaid
-    inner join dated as paid
-        on
-            unpaid.subscription_id = paid.subscription_id
-            and unpaid.created_at < paid.created_at
-            and paid.amount_paid_minor > 0
-    group by unpaid.subscription_id, unpaid.invoice_id
+        subscription_id,
+        created_at,
+        min(settled_at) over (
+            partition by subscription_id
+            order by created_at desc
+            rows between unbounded preceding and 1 preceding
+        ) as settled_at
+    from payments
 
 ),
 
 overdue as (
 
     select
+        dated.customer_id,
         dated.subscription_id,
-        dated.invoice_id,
         -- An invoice for a change in mid-period that is dropped does not end the subscription.
         least(
             {{ days_after('dated.due_at', var('past_due_days')) }},
@@ -122,7 +139,7 @@ overdue as (
     left join later_payments
         on
             dated.subscription_id = later_payments.subscription_id
-            and dated.invoice_id = later_payments.invoice_id
+            and dated.created_at = later_payments.created_at
     where
         dated.status <> 'draft'
         and dated.amount_due_minor > 0
@@ -132,6 +149,7 @@ overdue as (
 final as (
 
     select
+        customer_id,
         subscription_id,
         'not converted' as reason,
         cast('1970-01-01 00:00:00' as {{ dbt.type_timestamp() }}) as starts_at,
@@ -141,6 +159,7 @@ final as (
     union all
 
     select
+        customer_id,
         subscription_id,
         'overdue' as reason,
         starts_at,
@@ -153,6 +172,7 @@ final as (
     union all
 
     select
+        customer_id,
         subscription_id,
         'ended' as reason,
         coalesce(ended_at, cancel_requested_at) as starts_at,

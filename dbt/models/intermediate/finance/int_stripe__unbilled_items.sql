@@ -1,3 +1,5 @@
+{{ config(**kept_by_customer()) }}
+
 with items as (
 
     select * from {{ ref('stg_stripe__subscription_items') }}
@@ -7,6 +9,7 @@ with items as (
 subscriptions as (
 
     select * from {{ ref('stg_stripe__subscriptions') }}
+    where {{ of_changed_customers() }}
 
 ),
 
@@ -16,6 +19,7 @@ evidence as (
         *,
         row_number() over (partition by item_key order by starts_at desc) as place
     from {{ ref('int_stripe__item_evidence') }}
+    where {{ of_changed_customers() }}
 
 ),
 

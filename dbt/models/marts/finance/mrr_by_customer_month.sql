@@ -1,12 +1,16 @@
+{{ config(**kept_by_customer()) }}
+
 with movements as (
 
     select * from {{ ref('int_mrr__movements') }}
+    where {{ of_changed_customers() }}
 
 ),
 
 item_changes as (
 
     select * from {{ ref('int_mrr__item_timeline') }}
+    where {{ of_changed_customers() }}
 
 ),
 
