@@ -7,11 +7,13 @@ perform()        one dbt invocation over everything that changed since the last 
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
+from dataclasses import replace
 
 from django.db import IntegrityError, transaction
 from django.utils.module_loading import import_string
 
-from metrics import switches
+from metrics import datasets, switches
 from metrics.dbt_types import BuildOutcome
 from metrics.manifest import ProjectDoc, read_manifest
 from metrics.models import Build, BuildNode
@@ -49,8 +51,9 @@ def changed_tables(runs: list[SyncRun]) -> list[str]:
     return sorted(tables)
 
 
-def perform(build: Build) -> BuildOutcome | None:
+def perform(build: Build, without_tests: Collection[str] = ()) -> BuildOutcome | None:
     """Carry out `build`, which the caller has claimed. None when it failed before dbt could say anything.
+    `without_tests`: the unique ids of dbt tests that are switched off.
 
     The syncs it covers keep waiting for a build until one is good through and through, so that a build after a
     failure takes the same changes along again.
@@ -63,6 +66,7 @@ def perform(build: Build) -> BuildOutcome | None:
     try:
         with heartbeat(Build.objects.all(), build.pk), warehouse.writer():
             request = switches.request_for(warehouse, changed)
+            request = replace(request, without_tests=frozenset(without_tests))
             outcome = import_string(DBT_BUILD)(request)
     except Exception as error:  # whatever it was, it must reach the row
         failure = as_portal_error(error)
@@ -85,8 +89,7 @@ def documentation() -> ProjectDoc:
     return read_manifest(switches.work_dir() / "target" / "manifest.json")
 
 
-def _feeds() -> dict[str, list[str]]:
-    project = documentation()
+def _feeds(project: ProjectDoc) -> dict[str, list[str]]:
     feeds: dict[str, set[str]] = {}
     for relation, dataset in project.datasets.items():
         if dataset.kind == "source":
@@ -98,10 +101,11 @@ def _feeds() -> dict[str, list[str]]:
 def _write(
     build: Build, changed: list[str], raw_touched: list[str], syncs: list[SyncRun], outcome: BuildOutcome
 ) -> None:
+    project = documentation()
     values = {
         "changed": changed,
         "touched": sorted({*raw_touched, *outcome.touched}),
-        "feeds": _feeds(),
+        "feeds": _feeds(project),
         "left_out": list(outcome.left_out),
         "models_built": outcome.models,
         "tests_run": outcome.tests,
@@ -123,6 +127,7 @@ def _write(
             )
             for node in outcome.nodes
         )
+        datasets.record(build, outcome, project)
         if outcome.error is not None:
             Build.objects.fail(build.pk, outcome.error, **values)
             return

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from metrics import dbt_project, dbt_tests
-from metrics.dbt_selection import Mart, Selection, SourceTable, choose, descendants
+from metrics.dbt_selection import Mart, Selection, SourceTable, choose, descendants, needs
 from metrics.dbt_types import BuildOutcome, BuildRequest, NodeOutcome
 from portal.failures import PortalError, TerminalError, TransientError
 from portal.warehouse.names import spoken
@@ -43,13 +43,23 @@ def build(request: BuildRequest) -> BuildOutcome:
     is_familiar = before == state
     changed = request.changed if is_familiar else ()
     selection = choose(changed, request.raw_tables, source_tables(manifest), _marts(manifest), manifest.child_map)
-    outcome = BuildOutcome(left_out=list(selection.left_out))
+    outcome = BuildOutcome(
+        left_out=list(selection.left_out),
+        unbuilt={unique_id: needs(tables) for unique_id, tables in selection.lacking.items()},
+    )
     if not selection.is_empty:
         # Gone until this build is known to be good: after a failure everything is built.
         (location.work_dir / STATE_FILE).unlink(missing_ok=True)
         is_fresh_start = request.full_refresh or not is_familiar
-        asking = None if is_fresh_start else _known(selection, state, variables, location, manifest)
-        command = _command(selection, variables, with_definitions=is_fresh_start, with_tests=asking is None)
+        without = {test for test in request.without_tests if test in manifest.nodes}
+        asking = None if is_fresh_start else _known(selection, state, variables, location, manifest, without)
+        command = _command(
+            selection,
+            variables,
+            with_definitions=is_fresh_start,
+            with_tests=asking is None,
+            without=sorted(manifest.nodes[test].name for test in without),
+        )
         # A seed keeps the column types of its first load, an incremental model its rows: what was built by other SQL, with
         # other switches or from other tables begins again. A new day alone changes no rows.
         if request.full_refresh or {**before, "day": None} != {**state, "day": None}:
@@ -81,9 +91,10 @@ def _known(
     variables: Mapping[str, Any],
     location: dbt_project.Location,
     manifest: Manifest,
+    without: set[str],
 ) -> dbt_tests.Asking | None:
-    """All tests of this build, when they can be asked without dbt."""
-    reached = _reached(selection, manifest)
+    """All tests of this build (not those `without`), when they can be asked without dbt."""
+    reached = _reached(selection, manifest) - without
     tables = [manifest.nodes[unique_id] for unique_id in reached if unique_id.startswith("model.")]
     # With nothing to build dbt does not even connect.
     if location.target.name != "duckdb" or all(table.config.materialized == "view" for table in tables):
@@ -93,11 +104,17 @@ def _known(
 
 
 def _command(
-    selection: Selection, variables: Mapping[str, Any], *, with_definitions: bool, with_tests: bool = True
+    selection: Selection,
+    variables: Mapping[str, Any],
+    *,
+    with_definitions: bool,
+    with_tests: bool = True,
+    without: Sequence[str] = (),
 ) -> list[str]:
     """dbt's arguments. `with_definitions`: also what depends on the project's files alone, views and seeds.
 
     When these files are what they were, a view already shows the new rows, and a seed has none; their tests run.
+    `without`: the names of tests that are switched off.
     """
     values = {**variables, "missing_tables": list(selection.missing_optional)}
     command = ["build", "--no-write-json", "--vars", json.dumps(values)]
@@ -105,7 +122,7 @@ def _command(
         command += ["--exclude-resource-type", kind]
     if selection.select:
         command += ["--select", *selection.select]
-    exclude = list(selection.exclude)
+    exclude = [*selection.exclude, *without]
     if not with_definitions:
         command += ["--indirect-selection", "empty"]
         exclude += ["config.materialized:view", "resource_type:seed"]
@@ -169,10 +186,10 @@ def _marts(manifest: Manifest) -> list[Mart]:
 def _reached(selection: Selection, manifest: Manifest) -> set[str]:
     """The unique ids of all that is below what changed and can be built (everything, when nothing is selected)."""
     if not selection.select:
-        return {*manifest.nodes} - selection.unbuilt
+        return {*manifest.nodes} - selection.lacking.keys()
     tables = {f"source:{source.table}+": source.unique_id for source in source_tables(manifest)}
     changed = [tables[selector] for selector in selection.select]
-    return (descendants(changed, manifest.child_map) & {*manifest.nodes}) - selection.unbuilt
+    return (descendants(changed, manifest.child_map) & {*manifest.nodes}) - selection.lacking.keys()
 
 
 def _views_below(selection: Selection, manifest: Manifest) -> list[str]:

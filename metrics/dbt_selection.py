@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,15 @@ class Mart:
 class Selection:
     """dbt's own words for what to build (`select`; () is everything) and what not, with the reasons for people.
 
-    `unbuilt`: the unique ids of all that is excluded. `is_empty`: nothing in the project is downstream of what changed.
+    `lacking`: the unique id of all that is excluded → the tables it lacks. `is_empty`: nothing in the project is
+    downstream of what changed.
     """
 
     select: tuple[str, ...]
     exclude: tuple[str, ...]
     missing_optional: tuple[str, ...]
     left_out: tuple[str, ...]
-    unbuilt: frozenset[str] = frozenset()
+    lacking: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     is_empty: bool = False
 
 
@@ -70,12 +71,19 @@ def choose(
     below: dict[str, set[str]] = {}
     for source, found in tops.items():
         below.setdefault(_label(source, needed), set()).update(found | descendants(found, children))
+    lacking = {
+        node: tuple(table for table, found in below.items() if node in found) for node in set().union(*below.values())
+    }
     return Selection(
         select=select,
         exclude=tuple(sorted({_selector(top, source) for source, found in tops.items() for top in found})),
         missing_optional=tuple(source.table for source in absent if source.reads_as_empty or source not in needed),
-        left_out=_left_out(below, marts),
-        unbuilt=frozenset[str]().union(*below.values()),
+        left_out=tuple(
+            f"{mart.relation}: {needs(lacking[mart.unique_id])}"
+            for mart in sorted(marts, key=lambda mart: mart.relation)
+            if mart.unique_id in lacking
+        ),
+        lacking=lacking,
         is_empty=not present or (bool(changed) and not select),
     )
 
@@ -100,13 +108,9 @@ def _name(unique_id: str) -> str:
     return unique_id.rsplit(".", 1)[-1]
 
 
-def _left_out(below: Mapping[str, set[str]], marts: Iterable[Mart]) -> tuple[str, ...]:
-    sentences = []
-    for mart in sorted(marts, key=lambda mart: mart.relation):
-        lacking = [table for table, unbuilt in below.items() if mart.unique_id in unbuilt]
-        if lacking:
-            sentences.append(f"{mart.relation}: needs {', '.join(lacking)}, which no source has brought in yet.")
-    return tuple(sentences)
+def needs(tables: Iterable[str]) -> str:
+    """Why something is left out, for people."""
+    return f"needs {', '.join(tables)}, which no source has brought in yet."
 
 
 def _label(source: SourceTable, needed: list[SourceTable]) -> str:

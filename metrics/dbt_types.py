@@ -17,6 +17,7 @@ class BuildRequest:
     `changed`: raw tables ("raw_stripe.invoices") whose downstream is to be built; () builds everything.
     `raw_tables`: those that exist; what needs another one is left out, and said so.
     `soft_deletes`: those of them whose deleted rows stay, with `_deleted_at`; staging leaves such rows out.
+    `without_tests`: the unique ids of tests that a person has switched off.
     """
 
     changed: tuple[str, ...]
@@ -26,6 +27,7 @@ class BuildRequest:
     soft_deletes: frozenset[str] = frozenset()
     vars: Mapping[str, Any] = field(default_factory=dict)
     full_refresh: bool = False
+    without_tests: frozenset[str] = frozenset()
 
 
 # dbt's words for a dbt model that could not be built and for a test that does not hold.
@@ -52,11 +54,15 @@ class NodeOutcome:
 
 @dataclass
 class BuildOutcome:
-    """What dbt did. `error` is set when a dbt model could not be built (a failing test is a result, not an error)."""
+    """What dbt did. `error` is set when a dbt model could not be built (a failing test is a result, not an error).
+
+    `left_out`: sentences about marts. `unbuilt`: the unique id of all that was left out → why, in words.
+    """
 
     nodes: list[NodeOutcome] = field(default_factory=list)
     touched: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
+    unbuilt: Mapping[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     error: PortalError | None = None
 

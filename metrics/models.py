@@ -1,4 +1,4 @@
-"""Builds: what dbt did, one row an invocation and one row a node."""
+"""Builds: what dbt did, one row an invocation and one row a node. Datasets: what there is, and what reads what."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from django.urls import reverse
 
 from metrics.models_switches import MetricSwitches, SwitchPreview
 from portal.runs import Run, RunStatus
-from sources.models import SyncRun
+from sources.models import Source, Stream, SyncRun
 
-__all__ = ["Build", "BuildNode", "MetricSwitches", "SwitchPreview"]
+__all__ = ["Build", "BuildNode", "Dataset", "Exposure", "MetricSwitches", "SwitchPreview"]
 
 
 class Build(Run):
@@ -62,3 +62,79 @@ class BuildNode(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Dataset(models.Model):
+    """One relation of the warehouse that the dbt project knows: a raw table it reads, a dbt model, a seed, a snapshot.
+
+    Written by builds (`metrics.datasets`). What the project no longer has goes; an edge is "reads".
+    """
+
+    class Layer(models.TextChoices):
+        RAW = "raw", "Raw tables"
+        SEED = "seed", "Seeds"
+        SNAPSHOT = "snapshot", "Snapshots"
+        STAGING = "staging", "Staging"
+        INTERMEDIATE = "intermediate", "Intermediate"
+        MART = "mart", "Marts"
+
+    class Outcome(models.TextChoices):
+        """How the last build that had to do with it left it."""
+
+        NEVER = "", "Never built"
+        BUILT = "built", "Built"
+        FAILED = "failed", "Could not be built"
+        SKIPPED = "skipped", "Left as it was"
+        LEFT_OUT = "left_out", "Left out"
+
+    name = models.CharField(max_length=255, unique=True, help_text="schema.table")
+    unique_id = models.CharField(max_length=255)
+    layer = models.CharField(max_length=12, choices=Layer.choices)
+    is_view = models.BooleanField(default=False)
+    description = models.TextField(blank=True)
+    grain = models.CharField(max_length=255, blank=True)
+    owner = models.CharField(max_length=255, blank=True)
+    # [{"name": …, "description": …}], in the order of the project.
+    columns = models.JSONField(default=list)
+    # What a raw table belongs to, when it is connected.
+    source = models.ForeignKey(Source, null=True, blank=True, on_delete=models.SET_NULL, related_name="datasets")
+    stream = models.ForeignKey(Stream, null=True, blank=True, on_delete=models.SET_NULL, related_name="datasets")
+    reads = models.ManyToManyField("self", symmetrical=False, related_name="read_by", blank=True)
+
+    # The last time it was built, and by which build.
+    built_at = models.DateTimeField(null=True, blank=True)
+    built_by = models.ForeignKey(Build, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    seconds = models.FloatField(null=True, blank=True)
+    # None for a view, and where nobody counted.
+    rows = models.BigIntegerField(null=True, blank=True)
+    # The last time a build had to do with it; `reason` says why it was not built.
+    outcome = models.CharField(max_length=10, choices=Outcome.choices, blank=True, default=Outcome.NEVER)
+    reason = models.TextField(blank=True)
+    tried_by = models.ForeignKey(Build, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("dataset", args=[self.name])
+
+
+class Exposure(models.Model):
+    """What people look at that reads datasets: a dashboard of the portal, or something outside that dbt was told of."""
+
+    name = models.CharField(max_length=255, unique=True)
+    label = models.CharField(max_length=255)
+    # dbt's: dashboard, analysis, application, notebook, ml
+    kind = models.CharField(max_length=20, blank=True)
+    description = models.TextField(blank=True)
+    owner = models.CharField(max_length=255, blank=True)
+    reads = models.ManyToManyField(Dataset, related_name="exposures", blank=True)
+
+    class Meta:
+        ordering = ["label"]
+
+    def __str__(self) -> str:
+        return self.label

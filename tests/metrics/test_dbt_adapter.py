@@ -73,6 +73,17 @@ def test_everything_is_built_with_rows_and_seconds(whole: Warehouse) -> None:
     assert {node.resource_type for node in outcome.nodes} == {"model", "seed", "test"}
 
 
+def test_a_test_that_is_switched_off_is_left_out_and_what_lacks_a_raw_table_says_which(warehouse: Warehouse) -> None:
+    off = "primary_key_stg_github__reviews_review_id"
+    manifest = dbt_project.parsed(dbt_project.Location(f"duckdb:///{warehouse.path}", warehouse.work_dir))
+    unique_id = next(unique_id for unique_id, node in manifest.nodes.items() if node.name == off)
+    outcome = warehouse.build(without_tests=frozenset({unique_id, "test.p.nobody_knows"}))
+    assert problems(outcome) == []
+    assert off not in {node.name for node in outcome.nodes}
+    assert outcome.tests > 40
+    assert outcome.unbuilt["model.data_portal.deals"].endswith("which no source has brought in yet.")
+
+
 def test_another_process_can_open_the_file_afterwards(warehouse: Warehouse) -> None:
     warehouse.build()
     assert _opens_elsewhere(warehouse.path)

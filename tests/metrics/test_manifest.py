@@ -58,6 +58,19 @@ def test_lineage_leads_from_a_raw_table_to_the_question_that_people_ask(project:
 
 
 @pytest.mark.slow
+def test_every_data_test_says_what_it_is_about_and_who_answers_for_it(project: ProjectDoc) -> None:
+    assert len(project.tests) > 100
+    for test in project.tests.values():
+        assert test.relation in project.datasets, test.name
+        assert test.relation in test.upstream, test.name
+        assert test.owner, test.name
+        assert bool(test.kind) != bool(test.sql), test.name
+    rates = next(test for test in project.tests.values() if test.name == "exchange_rates_in_use_are_real_and_recent")
+    assert (rates.only_warns, rates.relation) == (True, "intermediate.int_mrr__item_timeline")
+    assert project.upstream("mart_finance.mrr_waterfall") > {"raw_stripe.invoices", "staging.stg_stripe__invoices"}
+
+
+@pytest.mark.slow
 def test_marts_are_listed(project: ProjectDoc) -> None:
     files = (dbt_project.PROJECT_DIR / "models" / "marts").glob("*/*.sql")
     listed = [mart.relation for mart in project.marts()]
