@@ -125,7 +125,7 @@ def _by_hand(folder: Path) -> float:
     _move_to(folder)
     requests = [source.sync_request([]) for source in Source.objects.order_by("slug")]
     checks: dict[str, list[Any]] = {}
-    for check in Check.objects.enabled():
+    for check in Check.objects.enabled().of_soda():
         checks.setdefault(check.dataset, []).append(soda_adapter.CheckRequest(str(check.pk), check.definition))
     engine, warehouse = get_engine("dlt"), get_warehouse()
     began = time.perf_counter()
@@ -191,7 +191,7 @@ def _soda_files(folder: Path) -> dict[str, Path]:
     from quality.models import Check
 
     by_schema: dict[str, dict[str, list[str]]] = {}
-    for check in Check.objects.enabled():
+    for check in Check.objects.enabled().of_soda():
         if "anomaly" in check.definition:
             continue
         schema, _, table = check.dataset.partition(".")

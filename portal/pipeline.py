@@ -22,13 +22,12 @@ from django.db import transaction
 from django.utils import timezone
 
 from metrics import builds, switches
-from metrics.dbt_types import BAD_STATUSES
-from metrics.models import Build, BuildNode, SwitchPreview
+from metrics.models import Build, SwitchPreview
 from portal.failures import PortalError, as_portal_error
 from portal.models import Publication
 from portal.runs import RunStatus, Trigger, heartbeat
 from portal.warehouse import get_warehouse
-from quality import column_watch, incidents, logs, scans
+from quality import column_watch, dbt_checks, incidents, logs, results, scans
 from quality.models import Incident, Scan
 from sources import logs as source_logs
 from sources import probes, rereads, syncs
@@ -149,8 +148,10 @@ def build(pk: int) -> list[Step]:
         if not Build.objects.claim(pk):
             return []
     row = Build.objects.get(pk=pk)
-    outcome = builds.perform(row)
+    outcome = builds.perform(row, without_tests=dbt_checks.switched_off())
     row.refresh_from_db()
+    if outcome is not None:
+        dbt_checks.record(row, builds.documentation())
     _report_build(row)
     if outcome is None or row.status != RunStatus.SUCCEEDED:
         publication = Publication.objects.create(build=row, trigger=Trigger.UPSTREAM)
@@ -172,40 +173,22 @@ def _unscanned(build_row: Build) -> list[str]:
 
 
 def _report_build(row: Build) -> None:
-    """One incident for a build that broke off, one for each dbt test that fails; those that hold again are resolved."""
-    bad = list(row.nodes.filter(status__in=BAD_STATUSES))
-    bad_tests = [node for node in bad if node.resource_type == "test"]
-    if row.status == RunStatus.FAILED:
-        incidents.report(
-            kind=Incident.Kind.BUILD,
-            fingerprint="build",
-            title="The metrics could not be built",
-            sentence=row.failure_sentence,
-            detail=row.failure_detail,
-            affected=[f"Not rebuilt: {node.name}." for node in row.nodes.filter(status__in=["error", "skipped"])[:20]],
-            path=row.get_absolute_url(),
-        )
-    else:
+    """One incident for a build that broke off, resolved by the next good one."""
+    if row.status != RunStatus.FAILED:
         incidents.resolve("build", "The metrics were built again without trouble.")
-    for node in bad_tests:
-        incidents.report(
-            kind=Incident.Kind.BUILD,
-            fingerprint=f"dbt:{node.unique_id}",
-            title=f"A rule of the metrics does not hold: {node.name}",
-            sentence=_test_sentence(node),
-            detail=node.message,
-            affected=[f"Nothing new is published while it fails. It looks at {node.relation or 'the built tables'}."],
-            path=row.get_absolute_url(),
-        )
-    for unique_id in row.nodes.filter(resource_type="test", status="pass").values_list("unique_id", flat=True):
-        incidents.resolve(f"dbt:{unique_id}", "The rule holds again.")
-
-
-def _test_sentence(node: BuildNode) -> str:
-    if node.status == "fail" and node.rows:
-        rows = "1 row breaks" if node.rows == 1 else f"{node.rows} rows break"
-        return f"{rows} the rule “{node.name}” on {node.relation or 'the built tables'}."
-    return f"The rule “{node.name}” could not be confirmed on {node.relation or 'the built tables'}."
+        return
+    incidents.report(
+        kind=Incident.Kind.BUILD,
+        fingerprint="build",
+        title="The metrics could not be built",
+        sentence=row.failure_sentence,
+        detail=row.failure_detail,
+        affected=[
+            f"Not rebuilt: {node.name}."
+            for node in row.nodes.exclude(resource_type="test").filter(status__in=["error", "skipped"])[:20]
+        ],
+        path=row.get_absolute_url(),
+    )
 
 
 # --- scan -----------------------------------------------------------------------------------------------------------
@@ -273,13 +256,13 @@ def reasons_to_hold(row: Publication) -> list[str]:
     """Every reason not to publish, as sentences; [] opens the gate."""
     if row.build.status != RunStatus.SUCCEEDED:
         return [row.build.failure_sentence or "The metrics could not be built."]
-    reasons = [_test_sentence(node) for node in row.build.nodes.filter(resource_type="test", status__in=BAD_STATUSES)]
+    reasons = []
     if row.scan is None or row.scan.status != RunStatus.SUCCEEDED:
         reasons.append("The checks could not be run, so nobody knows whether the data is right.")
     newer = Build.objects.filter(pk__gt=row.build_id, started_at__isnull=False).order_by("-pk").first()
     if newer is not None:
         reasons.append(f"A newer build ({newer.pk}) has changed the data since the checks ran; its own scan decides.")
-    return reasons + scans.standing_holds()
+    return reasons + results.standing_holds()
 
 
 def _discard_old() -> None:
@@ -300,7 +283,9 @@ def reconsider() -> list[Step]:
     if latest is None or _chain_is_active():
         return []
     is_held = latest.outcome == Publication.Outcome.HELD
-    if is_held and (SyncRun.objects.filter(awaits_build=True).exists() or latest.build.status != RunStatus.SUCCEEDED):
+    # What dbt has to look at again, and what it left as it was, takes a build.
+    is_unbuilt = latest.build.status != RunStatus.SUCCEEDED or latest.build.tests_failed > 0
+    if is_held and (is_unbuilt or SyncRun.objects.filter(awaits_build=True).exists()):
         return [Step("run_build", builds.request_build(Trigger.RETRY).pk)]
     waiting = scans.waiting_datasets()
     if not is_held and not waiting:

@@ -17,7 +17,7 @@ from unfold.decorators import display
 from portal import dispatch
 from portal.text import ago, plural
 from quality import incidents
-from quality.forms import CheckForm
+from quality.forms import CheckForm, DbtCheckForm
 from quality.models import Check, Outcome, Severity
 
 OUTCOME_COLOURS = {
@@ -42,18 +42,31 @@ class OutcomeFilter(admin.SimpleListFilter):
         return queryset.filter(**wanted.get(self.value(), {"latest_outcome": self.value()}))
 
 
+class CarriedOutByFilter(admin.SimpleListFilter):
+    title = "carried out by"
+    parameter_name = "by"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("soda", "Soda: written here or in a file"), ("dbt", "dbt: a test of the dbt project")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Check]) -> QuerySet[Check]:
+        if self.value() == "dbt":
+            return queryset.exclude(dbt_test="")
+        return queryset.filter(dbt_test="") if self.value() == "soda" else queryset
+
+
 @admin.register(Check)
 class CheckAdmin(SimpleHistoryAdmin, ModelAdmin):
     form = CheckForm
     conditional_fields = CheckForm.conditional_fields
     list_display = ("name", "dataset", "outcome", "said", "severity_label", "is_enabled", "owner")
-    list_filter = (OutcomeFilter, "severity", "is_enabled", "dataset")
+    list_filter = (OutcomeFilter, CarriedOutByFilter, "severity", "is_enabled", "dataset")
     list_select_related = ("owner",)
     list_per_page = 50
     search_fields = ("name", "dataset", "definition")
     actions = ("switch_on", "switch_off")
     warn_unsaved_form = True
-    readonly_fields = ("where_from", "as_sodacl", "recent_results")
+    readonly_fields = ("where_from", "as_sodacl", "as_in_dbt", "recent_results", "severity_label")
 
     # --- the list -----------------------------------------------------------------------------------------------
     def get_queryset(self, request: HttpRequest) -> QuerySet[Check]:
@@ -75,7 +88,18 @@ class CheckAdmin(SimpleHistoryAdmin, ModelAdmin):
         return "Critical" if check.severity == Severity.CRITICAL else "Warn"
 
     # --- the form -----------------------------------------------------------------------------------------------
+    def get_form(self, request: HttpRequest, obj: Check | None = None, change: bool = False, **kwargs: Any) -> Any:
+        if obj is not None and obj.is_of_dbt:
+            kwargs["form"] = DbtCheckForm
+        return super().get_form(request, obj, change=change, **kwargs)
+
     def get_fieldsets(self, request: HttpRequest, obj: Check | None = None) -> Any:
+        if obj is not None and obj.is_of_dbt:
+            return [
+                ("What it promises", {"fields": ("dataset", "name", "severity_label", "where_from")}),
+                ("If it does not hold", {"fields": ("owner", "is_enabled")}),
+                ("What is known", {"fields": ("recent_results", "as_in_dbt")}),
+            ]
         questions = ("kind", *CheckForm.conditional_fields)
         may_edit = self.has_change_permission(request, obj) if obj else self.has_add_permission(request)
         promise = [("What it promises", {"fields": ("table", *questions, "name")})]
@@ -86,6 +110,14 @@ class CheckAdmin(SimpleHistoryAdmin, ModelAdmin):
             return [*promise, consequences]
         known = ("What is known", {"fields": ("recent_results", *(("as_sodacl",) if may_edit else ()), "where_from")})
         return [*promise, consequences, known]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Check | None = None) -> Any:
+        is_of_dbt = obj is not None and obj.is_of_dbt
+        return (*super().get_readonly_fields(request, obj), *(("dataset", "name") if is_of_dbt else ()))
+
+    def has_delete_permission(self, request: HttpRequest, obj: Check | None = None) -> bool:
+        """One of dbt's would be back with the next build: it is switched off, or taken out of the dbt project."""
+        return super().has_delete_permission(request, obj) and not (obj is not None and obj.is_of_dbt)
 
     @display(description="results")
     def recent_results(self, check: Check) -> str | SafeString:
@@ -111,12 +143,19 @@ class CheckAdmin(SimpleHistoryAdmin, ModelAdmin):
     def as_sodacl(self, check: Check) -> SafeString:
         return format_html('<pre style="white-space: pre-wrap">{}</pre>', check.definition)
 
+    @display(description="in the dbt project")
+    def as_in_dbt(self, check: Check) -> SafeString:
+        return format_html('<pre style="white-space: pre-wrap">{}\n\n{}</pre>', check.definition, check.dbt_test)
+
     @display(description="comes from")
     def where_from(self, check: Check) -> str:
         if not check.origin:
             return "Made here."
-        if check.origin.startswith("removed from"):
-            return f"{check.origin[:1].upper()}{check.origin[1:]}."
+        from_where = f"{check.origin[:1].upper()}{check.origin[1:]}."
+        if check.is_gone:
+            return from_where
+        if check.is_of_dbt:
+            return f"{from_where} What it promises, and how severe it is, is changed there."
         return f"{check.origin}. The next import of that file writes over what is changed here."
 
     # --- saving and deleting ------------------------------------------------------------------------------------

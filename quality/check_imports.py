@@ -10,11 +10,10 @@ from django.db import transaction
 from django.db.models import Q
 
 from quality import incidents
-from quality.models import Check
+from quality.models import REMOVED_FROM, Check
 from quality.soda_files import FileCheck
 
 CREATED, UPDATED, UNCHANGED, REMOVED = "created", "updated", "unchanged", "removed"
-_REMOVED_FROM = "removed from "
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ def apply(checks: Iterable[FileCheck], files: Iterable[str], *, dry_run: bool = 
 def _bring_in(written: FileCheck) -> tuple[Change, int]:
     values: dict[str, Any] = {"definition": written.definition, "severity": written.severity}
     source = {"written_as": written.written_as, "origin": written.origin[:255]}
-    check = Check.objects.filter(dataset=written.dataset, name=written.name).first()
+    check = Check.objects.of_soda().filter(dataset=written.dataset, name=written.name).first()
     if check is None:
         check = Check.objects.create(dataset=written.dataset, name=written.name, **values, **source)
         return Change(CREATED, written.dataset, written.name, written), check.pk
@@ -60,7 +59,7 @@ def _bring_in(written: FileCheck) -> tuple[Change, int]:
         for field, value in values.items()
         if getattr(check, field) != value
     ]
-    if not check.is_enabled and check.origin.startswith(_REMOVED_FROM):
+    if not check.is_enabled and check.is_gone:
         values["is_enabled"] = True
         differences.append("is checked again")
     if differences:
@@ -82,11 +81,11 @@ def _no_longer_there(files: Iterable[str], kept: list[int]) -> Iterable[Check]:
     from_files = Q(pk__in=[])
     for file in files:
         from_files |= Q(origin__startswith=f"{file}:")
-    return Check.objects.filter(from_files).exclude(pk__in=kept)
+    return Check.objects.of_soda().filter(from_files).exclude(pk__in=kept)
 
 
 def _switch_off(check: Check) -> Change:
     check.is_enabled = False
-    check.origin = f"{_REMOVED_FROM}{check.origin.rpartition(':')[0]}"[:255]
+    check.origin = f"{REMOVED_FROM}{check.origin.rpartition(':')[0]}"[:255]
     check.save()
     return Change(REMOVED, check.dataset, check.name, differences=("is switched off; its history is kept",))

@@ -180,7 +180,11 @@ class CheckForm(forms.ModelForm):
         return cleaned
 
     def _refuse_a_taken_name(self, cleaned: dict[str, Any]) -> None:
-        taken = Check.objects.filter(dataset=cleaned["table"], name=cleaned.get("name")).exclude(pk=self.instance.pk)
+        taken = (
+            Check.objects.of_soda()
+            .filter(dataset=cleaned["table"], name=cleaned.get("name"))
+            .exclude(pk=self.instance.pk)
+        )
         if taken.exists():
             self.add_error("name", f"There is a check “{cleaned['name']}” on {cleaned['table']} already.")
 
@@ -223,6 +227,18 @@ class CheckForm(forms.ModelForm):
         self.instance.definition = text.definition
         if not cleaned.get("name"):
             cleaned["name"] = sentences.promise(text)
+
+
+class DbtCheckForm(forms.ModelForm):
+    """What a person may say about a check that follows the dbt project."""
+
+    class Meta:
+        model = Check
+        fields = ("owner", "is_enabled")
+        help_texts = {
+            "owner": CheckForm.Meta.help_texts["owner"],
+            "is_enabled": "Off: builds leave it out, what it kept back is built, and its open incident is closed.",
+        }
 
 
 def _known_columns() -> dict[str, set[str]]:

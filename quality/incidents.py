@@ -105,13 +105,17 @@ def resolve_retired() -> int:
     )
     closed = 0
     for incident in retired:
-        if incident.check_row is None:
-            resolution = "The check was deleted. Nobody confirmed that the data is right."
-        else:
-            resolution = "The check was switched off. Nobody confirmed that the data is right."
         with transaction.atomic():
-            closed += _close(incident, resolution)
+            closed += _close(incident, f"{_how_it_went(incident.check_row)} Nobody confirmed that the data is right.")
     return closed
+
+
+def _how_it_went(check: Check | None) -> str:
+    if check is None:
+        return "The check was deleted."
+    if check.is_gone:
+        return f"The check was {check.origin} and is switched off."
+    return "The check was switched off."
 
 
 def acknowledge(incidents: Sequence[int], user_id: int) -> int:

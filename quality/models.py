@@ -15,6 +15,9 @@ from metrics.models import Build
 from portal.runs import Run
 from sources.models import Source
 
+# How the origin of a check begins that is no longer there.
+REMOVED_FROM = "removed from "
+
 
 class Severity(models.TextChoices):
     WARN = "warn", "Warn: tell, but publish"
@@ -27,17 +30,24 @@ class Outcome(models.TextChoices):
     FAIL = "fail", "Failed"
     ERROR = "error", "Could not be checked"
     LEARNING = "learning", "Still learning"  # a check on history that is too short yet; never shown as green
+    SKIPPED = "skipped", "Not looked at"  # what it looks at could not be built; never shown as green
 
 
-def latest_result(field: str) -> Subquery:
-    """`field` of a check's newest result, to annotate checks with; None for a check that never ran."""
+def latest_result(field: str, *, but: str = "") -> Subquery:
+    """`field` of a check's newest result (but those with this outcome), to annotate checks with; None: never ran."""
     newest = CheckResult.objects.filter(check_row=OuterRef("pk")).order_by("-measured_at", "-pk")
-    return Subquery(newest.values(field)[:1])
+    return Subquery((newest.exclude(outcome=but) if but else newest).values(field)[:1])
 
 
 class CheckQuerySet(models.QuerySet["Check"]):
     def enabled(self) -> Self:
         return self.filter(is_enabled=True)
+
+    def of_soda(self) -> Self:
+        return self.filter(dbt_test="")
+
+    def of_dbt(self) -> Self:
+        return self.exclude(dbt_test="")
 
     def on(self, datasets: list[str]) -> Self:
         return self.filter(dataset__in=datasets)
@@ -52,12 +62,18 @@ class CheckQuerySet(models.QuerySet["Check"]):
 
 
 class Check(models.Model):
-    """One statement about one dataset that must hold, stored as SodaCL."""
+    """One statement about one dataset that must hold: SodaCL that people write here, or a data test of the dbt project.
+
+    A check of dbt's is carried out by builds and follows the project (`quality.dbt_checks`): here people only choose who
+    answers for it, and may switch it off.
+    """
 
     dataset = models.CharField(max_length=120, help_text="schema.table, for example mart_finance.mrr_monthly")
     name = models.CharField(max_length=200, help_text="What it promises, as a sentence.")
     # One SodaCL list item as YAML, in the canonical form we render.
+    # One of dbt's: how the project writes it.
     definition = models.TextField(help_text="SodaCL")
+    dbt_test = models.CharField(max_length=255, blank=True, editable=False, help_text="dbt's unique id; empty: SodaCL.")
     # As it was written, when it came from a file.
     written_as = models.TextField(blank=True, editable=False)
     origin = models.CharField(max_length=255, blank=True, editable=False, help_text="File and line it came from.")
@@ -73,10 +89,22 @@ class Check(models.Model):
 
     class Meta:
         ordering = ["dataset", "name"]
-        constraints = [models.UniqueConstraint(fields=["dataset", "name"], name="one_check_a_name")]
+        constraints = [
+            models.UniqueConstraint(fields=["dataset", "name"], condition=Q(dbt_test=""), name="one_check_a_name"),
+            models.UniqueConstraint(fields=["dbt_test"], condition=~Q(dbt_test=""), name="one_check_a_dbt_test"),
+        ]
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_of_dbt(self) -> bool:
+        return bool(self.dbt_test)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it is no longer where it came from (a file, the dbt project)."""
+        return self.origin.startswith(REMOVED_FROM)
 
 
 class Scan(Run):
@@ -92,9 +120,10 @@ class Scan(Run):
 
 
 class CheckResult(models.Model):
-    """What one check found in one scan."""
+    """What one check found in one scan, or (a check of dbt's) in one build."""
 
-    scan = models.ForeignKey(Scan, on_delete=models.CASCADE, related_name="results")
+    scan = models.ForeignKey(Scan, null=True, blank=True, on_delete=models.CASCADE, related_name="results")
+    build = models.ForeignKey(Build, null=True, blank=True, on_delete=models.CASCADE, related_name="results")
     check_row = models.ForeignKey(Check, on_delete=models.CASCADE, related_name="results")
     outcome = models.CharField(max_length=10, choices=Outcome.choices)
     value = models.FloatField(null=True, blank=True)
@@ -105,6 +134,12 @@ class CheckResult(models.Model):
     class Meta:
         ordering = ["-pk"]
         indexes = [models.Index(fields=["check_row", "-measured_at"], name="result_of_check")]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(scan__isnull=False, build__isnull=True) | Q(scan__isnull=True, build__isnull=False),
+                name="result_of_a_scan_or_a_build",
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.check_row}: {self.outcome}"

@@ -78,7 +78,7 @@ def _measured(text: CheckText) -> str:
     return text.metric
 
 
-def _a(noun: str) -> str:
+def with_article(noun: str) -> str:
     """ "status" → "a status"; "amount" → "an amount"."""
     return f"{'an' if noun[:1].lower() in 'aeio' else 'a'} {noun}"
 
@@ -120,7 +120,7 @@ def _metric_promise(text: CheckText) -> str:
     if text.metric == "row_count" and text.threshold == Threshold(">", "0"):
         return "The table is not empty"
     if text.metric == "missing_count" and nothing:
-        return f"Every row has {_a(columns)}"
+        return f"Every row has {with_article(columns)}"
     if text.metric == "invalid_count" and nothing:
         return f"Every {columns} is {_validity(text)}"
     if text.metric == "duplicate_count" and nothing:
@@ -185,15 +185,19 @@ def _metric(text: CheckText, value: float) -> str:
         return f"{rows} {'matches' if count < 2 else 'match'} “{condition}”" if condition else f"{rows} found"
     if text.kind is Kind.REFERENCE:
         rows = "No row has" if count == 0 else f"{plural(count, 'row')} {'has' if one else 'have'}"
-        return f"{rows} {_a(columns)} that does not exist in {text.other_table}"
+        return f"{rows} {with_article(columns)} that does not exist in {text.other_table}"
     if text.metric == "row_count":
         return f"The table has {plural(count, 'row')}"
     if text.metric == "missing_count":
-        return f"Every row has {_a(columns)}" if count == 0 else f"{plural(count, 'row')} {_have(one)} no {columns}"
+        return (
+            f"Every row has {with_article(columns)}"
+            if count == 0
+            else f"{plural(count, 'row')} {_have(one)} no {columns}"
+        )
     if text.metric == "invalid_count":
         if count == 0:
             return f"Every {columns} is {_validity(text)}"
-        return f"{plural(count, 'row')} {_have(one)} {_a(columns)} that is not {_validity(text)}"
+        return f"{plural(count, 'row')} {_have(one)} {with_article(columns)} that is not {_validity(text)}"
     if text.metric == "duplicate_count":
         if count == 0:
             return f"No two rows share the same {columns}"

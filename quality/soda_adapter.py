@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from difflib import get_close_matches
-from typing import Any
 
 from portal.redact import redact
 from quality import sentences, soda_readings
+from quality.results import CheckReport
 from quality.soda_connections import CheckConnection, connected, placed
 from quality.soda_readings import Reading
 from quality.soda_runtime import MetricHistory, Point, ScanRun, looked_back, run_scan
@@ -38,24 +38,6 @@ class CheckRequest:
     key: str
     definition: str
     history: tuple[Point, ...] = ()
-
-
-@dataclass
-class CheckReport:
-    """What came of one request.
-
-    outcome: pass, warn, fail, error or learning. value: the number compared (seconds for freshness), None if none.
-    metric, measured: what to remember as history (None: nothing was measured). extra: the detector's bounds.
-    """
-
-    key: str
-    outcome: str
-    sentence: str
-    detail: str = ""
-    value: float | None = None
-    metric: str = ""
-    measured: float | None = None
-    extra: dict[str, Any] = field(default_factory=dict)
 
 
 def scan_dataset(

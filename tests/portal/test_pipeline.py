@@ -13,7 +13,7 @@ from portal.failures import TerminalError, TransientError
 from portal.models import Publication
 from portal.runs import RunStatus, Trigger
 from portal.warehouse import get_warehouse
-from quality.models import Incident, Notification, Outcome, Scan
+from quality.models import Check, Incident, Notification, Outcome, Scan
 from sources.engines.base import StreamOutcome, SyncOutcome, TerminalSyncError
 from sources.models import Attempt, StreamSync, SyncRun
 from sources.syncs import request_sync
@@ -214,7 +214,9 @@ def test_a_failing_dbt_test_holds_the_publication_and_opens_an_incident(source, 
     follow(pipeline.sync(request_sync(source).pk))
     publication = Publication.objects.get()
     assert publication.outcome == Publication.Outcome.HELD
-    assert publication.reasons == ["2 rows break the rule “invariant” on mart_finance.mrr."]
+    assert publication.reasons == ["Invariant (mart_finance.mrr): 2 rows break it."]
+    incident = Incident.objects.get()
+    assert (incident.kind, incident.fingerprint) == (Incident.Kind.CHECK, f"check:{Check.objects.get().pk}")
     assert Publication.objects.current() is None
 
     follow(pipeline.reconsider())

@@ -240,3 +240,42 @@ def test_the_admin_imports_no_soda():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+# --- checks that are tests of the dbt project ---------------------------------------------------------------------------
+@pytest.fixture
+def of_dbt(staff):
+    return Check.objects.create(
+        dataset="mart_finance.mrr",
+        name="MRR adds up",
+        definition="select 1",
+        dbt_test="test.p.mrr_adds_up",
+        origin="the dbt project, tests/mrr_adds_up.sql",
+    )
+
+
+def test_a_check_of_dbt_is_not_edited_here_but_has_an_owner_and_can_be_switched_off(client, of_dbt, staff):
+    url = reverse("admin:quality_check_change", args=[of_dbt.pk])
+    page = client.get(url)
+    html = page.content.decode()
+    assert set(page.context["adminform"].form.fields) == {"owner", "is_enabled"}
+    assert "The dbt project, tests/mrr_adds_up.sql. What it promises, and how severe it is, is changed there." in html
+    assert "test.p.mrr_adds_up" in html
+
+    assert client.post(url, {"owner": staff.pk, "name": "Something else"}).status_code == 302
+    of_dbt.refresh_from_db()
+    assert (of_dbt.owner, of_dbt.is_enabled, of_dbt.name) == (staff, False, "MRR adds up")
+
+
+def test_a_check_of_dbt_is_not_deleted_here(client, of_dbt):
+    assert client.post(reverse("admin:quality_check_delete", args=[of_dbt.pk]), {"post": "yes"}).status_code == 403
+    data = {"action": "delete_selected", "_selected_action": [of_dbt.pk], "post": "yes"}
+    client.post(reverse("admin:quality_check_changelist"), data)
+    assert Check.objects.get() == of_dbt
+
+
+def test_the_list_can_be_narrowed_to_who_carries_them_out(client, of_dbt):
+    Check.objects.create(dataset="a.b", name="rows", definition="row_count > 0")
+    for by, name in (("dbt", "MRR adds up"), ("soda", "rows")):
+        response = client.get(reverse("admin:quality_check_changelist"), {"by": by})
+        assert [check.name for check in response.context["cl"].result_list] == [name]

@@ -11,7 +11,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from quality import scans, soda_adapter
+from quality import results, scans, soda_adapter
 from quality.models import Check, CheckResult, Incident, Measurement, Notification, Severity
 from tests.factories import ScanFactory, SourceFactory, UserFactory
 
@@ -51,7 +51,7 @@ def test_every_check_gets_a_result_and_the_summary_counts_them(subscriptions):
         "missing_count(nope) = 0 (raw_stripe.subscriptions): The table raw_stripe.subscriptions has no column nope, "
         "so this could not be checked."
     ]
-    assert scans.standing_holds() == summary.holds
+    assert results.standing_holds() == summary.holds
 
 
 def test_a_check_that_fails_opens_one_incident_and_passing_resolves_it(subscriptions, warehouse_sql):
@@ -74,7 +74,7 @@ def test_a_check_that_fails_opens_one_incident_and_passing_resolves_it(subscript
         "incident_opened",
         "incident_resolved",
     ]
-    assert scans.standing_holds() == []
+    assert results.standing_holds() == []
 
 
 def test_only_the_datasets_of_the_scan_are_looked_at(subscriptions):
@@ -131,18 +131,18 @@ def test_the_owner_of_the_check_is_told_before_the_owner_of_the_source(subscript
 def test_an_error_of_a_check_that_only_warns_does_not_hold(subscriptions):
     check("missing_count(nope) = 0", severity=Severity.WARN)
     summary = scans.perform(ScanFactory())
-    assert (summary.errored, summary.holds, scans.standing_holds()) == (1, [], [])
+    assert (summary.errored, summary.holds, results.standing_holds()) == (1, [], [])
     assert Incident.objects.open().count() == 1
 
 
 def test_a_check_that_is_switched_off_is_not_run_and_does_not_hold(subscriptions):
     row = check("row_count > 100")
     scans.perform(ScanFactory())
-    assert len(scans.standing_holds()) == 1
+    assert len(results.standing_holds()) == 1
     row.is_enabled = False
     row.save()
     assert scans.perform(ScanFactory()).checks == 0
-    assert scans.standing_holds() == []
+    assert results.standing_holds() == []
     assert "switched off" in Incident.objects.get().resolution
 
 

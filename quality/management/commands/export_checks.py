@@ -13,14 +13,17 @@ from quality.soda_files import as_file
 
 
 class Command(BaseCommand):
-    help = "Write the checks that are switched on as SodaCL; importing the file again changes nothing."
+    help = (
+        "Write the checks that are switched on as SodaCL; importing the file again changes nothing. dbt's tests are in "
+        "the dbt project."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("file", nargs="?", metavar="FILE", type=Path, help="default: standard output")
         parser.add_argument("--dataset", action="append", default=[], metavar="SCHEMA.TABLE", help="only of these")
 
     def handle(self, *args: Any, file: Path | None, dataset: list[str], **options: Any) -> None:
-        checks = Check.objects.enabled()
+        checks = Check.objects.enabled().of_soda()
         if dataset:
             checks = checks.on(dataset)
         text = as_file(checks)
@@ -31,6 +34,6 @@ class Command(BaseCommand):
         else:
             file.write_text(text, encoding="utf-8")
             self.stdout.write(f"{plural(checks.count(), 'check')} written to {file}.")
-        left_out = Check.objects.filter(is_enabled=False).count()
+        left_out = Check.objects.of_soda().filter(is_enabled=False).count()
         if left_out:
             self.stderr.write(f"{plural(left_out, 'check')} switched off and left out.")
