@@ -107,6 +107,7 @@ def _write(
         "touched": sorted({*raw_touched, *outcome.touched}),
         "feeds": _feeds(project),
         "left_out": list(outcome.left_out),
+        "definition": outcome.definition,
         "models_built": outcome.models,
         "tests_run": outcome.tests,
         "tests_failed": len(outcome.failing_tests),

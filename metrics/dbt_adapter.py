@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from metrics import dbt_project, dbt_tests
+from metrics.dbt_definition import definition_of
 from metrics.dbt_selection import Mart, Selection, SourceTable, choose, descendants, needs
 from metrics.dbt_types import BuildOutcome, BuildRequest, NodeOutcome
 from portal.failures import PortalError, TerminalError, TransientError
@@ -46,6 +47,7 @@ def build(request: BuildRequest) -> BuildOutcome:
     outcome = BuildOutcome(
         left_out=list(selection.left_out),
         unbuilt={unique_id: needs(tables) for unique_id, tables in selection.lacking.items()},
+        definition=definition_of(manifest, variables, location.project_dir),
     )
     if not selection.is_empty:
         # Gone until this build is known to be good: after a failure everything is built.

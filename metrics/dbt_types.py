@@ -63,6 +63,8 @@ class BuildOutcome:
     touched: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     unbuilt: Mapping[str, str] = field(default_factory=dict)
+    #: What MRR was computed by besides the rows (`metrics.dbt_definition`).
+    definition: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
     error: PortalError | None = None
 

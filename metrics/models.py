@@ -25,6 +25,8 @@ class Build(Run):
     feeds = models.JSONField(default=dict)
     # In words: what was left out and why ("pull_requests: no GitHub source").
     left_out = models.JSONField(default=list)
+    # What MRR was computed by besides the rows: SQL, switches, exchange rates (`metrics.dbt_definition`).
+    definition = models.JSONField(default=dict)
     models_built = models.PositiveIntegerField(default=0)
     tests_run = models.PositiveIntegerField(default=0)
     tests_failed = models.PositiveIntegerField(default=0)

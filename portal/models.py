@@ -1,9 +1,10 @@
-"""Publications: which version of the marts people see, and why a newer one was refused."""
+"""Publications: which version of the marts people see, why a newer one was refused, and which months it restated."""
 
 from __future__ import annotations
 
 from typing import Any, ClassVar, Self
 
+from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 
 from metrics.models import Build
@@ -34,6 +35,8 @@ class Publication(Run):
     outcome = models.CharField(max_length=10, choices=Outcome.choices, blank=True, default="")
     # Sentences, when held.
     reasons = models.JSONField(default=list)
+    # A sentence when nobody can tell, month by month, what this version says otherwise about months that were over.
+    history_note = models.TextField(blank=True)
     # Where the warehouse keeps this version; empty when held, or when the version was discarded.
     location = models.CharField(max_length=255, blank=True)
 
@@ -41,6 +44,42 @@ class Publication(Run):
 
     def __str__(self) -> str:
         return f"Publication {self.pk}"
+
+
+class Restatement(models.Model):
+    """A month that was over and published, and of which this publication says something else. Never changed again.
+
+    Money is in `currency`. `largest`: up to 5 customers as {customer_id, before, after}; `invoices`: up to 20 that
+    explain it as {invoice_id, invoice_number, customer_id, invoiced_on, status_before, status_after}.
+    """
+
+    publication = models.ForeignKey(Publication, on_delete=models.CASCADE, related_name="restatements")
+    month = models.DateField()
+    currency = models.CharField(max_length=3)
+    mrr_before = models.DecimalField(max_digits=18, decimal_places=2)
+    mrr_after = models.DecimalField(max_digits=18, decimal_places=2)
+    customers_before = models.PositiveIntegerField()
+    customers_after = models.PositiveIntegerField()
+    # For how many customers something is different.
+    customers = models.PositiveIntegerField()
+    largest = models.JSONField(default=list, encoder=DjangoJSONEncoder)
+    # None: nobody can tell, because one of the versions does not say which invoices it was made from.
+    invoice_count = models.PositiveIntegerField(null=True, blank=True)
+    invoices = models.JSONField(default=list, encoder=DjangoJSONEncoder)
+    # The definition that changed, as a clause; empty when only the data did.
+    because = models.TextField(blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["publication", "month"], name="one_restatement_a_month_and_publication")
+        ]
+
+    @property
+    def key(self) -> str:
+        return str(self.pk)
+
+    def __str__(self) -> str:
+        return f"{self.month:%Y-%m} by {self.publication}"
 
 
 class Beacon(models.Model):

@@ -17,7 +17,8 @@ from django.db.models import CharField, Count, F, Min, Q, Subquery, Value, Windo
 from django.db.models.functions import Coalesce
 
 from metrics.models import Build
-from portal.models import Beacon, Publication
+from portal import restatements
+from portal.models import Beacon, Publication, Restatement
 from portal.text import listed
 from quality.freshness import FAILING, LATE, WORST_FIRST, StreamFreshness, stream_freshness, worst
 from quality.models import Incident, Notification, Scan
@@ -98,6 +99,7 @@ class Overview:
     incidents: Sequence[Incident]
     incident_count: int
     signals: Signals
+    restated: Sequence[Restatement] = ()  # by the latest publication of the last days that restated months
 
     @property
     def state_counts(self) -> Counter[str]:
@@ -134,6 +136,7 @@ def look(now: datetime, opened: Collection[str] = ()) -> Overview:
         incidents=incidents,
         incident_count=incidents[0].total if incidents else 0,
         signals=signals(),
+        restated=restatements.recent(now),
     )
 
 

@@ -23,8 +23,9 @@ from django.utils import timezone
 
 from metrics import builds, switches
 from metrics.models import Build, SwitchPreview
+from portal import restatements
 from portal.failures import PortalError, as_portal_error
-from portal.models import Publication
+from portal.models import Publication, Restatement
 from portal.runs import RunStatus, Trigger, heartbeat
 from portal.warehouse import get_warehouse
 from quality import column_watch, dbt_checks, incidents, logs, results, scans
@@ -239,7 +240,11 @@ def publish(pk: int) -> list[Step]:
             else:
                 # The new version is complete before its location is written; a reader sees the old or the new.
                 location = warehouse.publish(f"{pk:08d}")
-                Publication.objects.succeed(pk, outcome=Publication.Outcome.PUBLISHED, location=location)
+                history = restatements.observe(warehouse, row, location)
+                with transaction.atomic():
+                    published = Publication.Outcome.PUBLISHED
+                    Publication.objects.succeed(pk, outcome=published, location=location, history_note=history.note)
+                    Restatement.objects.bulk_create(history.rows)
                 for trouble in ("publication", "lost:build", "lost:scan", "lost:publication"):
                     incidents.resolve(trouble, "A newer version was published.")
                 _discard_old()

@@ -47,13 +47,17 @@ def compact(value: float | Decimal) -> str:
     return number(value)
 
 
-def money(value: float | Decimal | None, currency: str = "usd", *, signed: bool = False) -> str:
-    """(171204, "usd") → "$171,204"; signed: "+$1,200", "−$300"; a currency without a sign: "171,204 CHF"."""
+def money(value: float | Decimal | None, currency: str = "usd", *, signed: bool = False, cents: bool = False) -> str:
+    """(171204, "usd") → "$171,204"; signed: "+$1,200", "−$300"; a currency without a sign: "171,204 CHF".
+
+    `cents`: "$171,204.00", where two amounts may differ by less than one.
+    """
     if value is None:
         return "unknown"
-    rounded = round(value)
+    digits = 2 if cents else 0
+    rounded = round(Decimal(value), digits)
     sign = MINUS if rounded < 0 else "+" if signed and rounded > 0 else ""
-    amount = f"{abs(rounded):,}"
+    amount = f"{abs(rounded):,.{digits}f}"
     symbol = SYMBOLS.get(currency.lower())
     return f"{sign}{symbol}{amount}" if symbol else f"{sign}{amount}{NARROW}{currency.upper()}".rstrip()
 

@@ -12,6 +12,8 @@ from datetime import datetime
 from django.db.models import Max
 from django.urls import reverse
 
+from metrics.restatements import BY_CUSTOMER, MONTHLY
+from portal import restatements
 from portal.models import Publication
 from portal.overview import WAITING_AFTER, Overview, SourceRow
 from portal.runs import RunStatus
@@ -43,7 +45,8 @@ class Trust:
         return self.findings[0]
 
 
-_ORDER = ("bad", "warn", "quiet", "good")
+# A note is no doubt: it stands behind whatever is said of freshness.
+_ORDER = ("bad", "warn", "quiet", "good", "note")
 
 
 def trust(seen: Overview, marts: Collection[str]) -> Trust:
@@ -54,6 +57,7 @@ def trust(seen: Overview, marts: Collection[str]) -> Trust:
     findings = [*_held(seen), *_late(feeding), *_waiting(seen)]
     if not findings:
         findings = [_all_is_well(feeding)]
+    findings += _history(seen, marts)
     findings.sort(key=lambda finding: _ORDER.index(finding.tone))
     return Trust(_as_of(feeding, current), current.finished_at, tuple(findings))
 
@@ -125,6 +129,19 @@ def _waiting(seen: Overview) -> list[Finding]:
             )
         ]
     return []
+
+
+def _history(seen: Overview, marts: Collection[str]) -> list[Finding]:
+    """Whether months that were over are told otherwise since a few days, on dashboards that show MRR."""
+    if MONTHLY not in marts and BY_CUSTOMER not in marts:
+        return []
+    found = []
+    if seen.restated:
+        where = ("All changes", f"{reverse('dashboard', args=['mrr'])}#restated")
+        found.append(Finding("note", restatements.headline(seen.restated), where))
+    if seen.publication.current and seen.publication.current.history_note:
+        found.append(Finding("warn", seen.publication.current.history_note))
+    return found
 
 
 def _all_is_well(feeding: list[SourceRow]) -> Finding:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from portal import restatements
 from portal.overview import WAITING_AFTER, Overview, SourceRow
 from portal.text import ago, clock, listed, plural
 
@@ -29,12 +30,13 @@ def judge(seen: Overview) -> Verdict:
     order = ("bad", "warn", "quiet")
     findings.sort(key=lambda finding: order.index(finding[0]))
     if not findings:
-        return _all_is_well(seen)
+        verdict = _all_is_well(seen)
+        return replace(verdict, notes=(*verdict.notes, *_history(seen)))
     tone, sentence = findings[0]
     announce = sentence
     if seen.publication.current and not seen.publication.held:
         sentence += f" The numbers are from {_published_ago(seen)}."
-    return Verdict(tone, sentence, announce, _words(findings[1:]))
+    return Verdict(tone, sentence, announce, (*_words(findings[1:]), *_history(seen)))
 
 
 Finding = tuple[str, str]
@@ -92,10 +94,16 @@ def _publication(seen: Overview) -> list[Finding]:
         if seen.signals.working:
             return [("quiet", "The first numbers are on their way: they are being built and checked right now.")]
         return [("quiet", "Nothing is published yet. The first numbers appear after the first sync.")]
+    found = [("warn", state.current.history_note)] if state.current.history_note else []
     waiting = seen.signals.waiting_since
     if waiting and seen.now - waiting > WAITING_AFTER:
-        return [("warn", f"New data has been waiting to be published since {clock(waiting, seen.now)}.")]
-    return []
+        found.append(("warn", f"New data has been waiting to be published since {clock(waiting, seen.now)}."))
+    return found
+
+
+def _history(seen: Overview) -> tuple[str, ...]:
+    """What became of months that were over: news for some days, and no trouble."""
+    return (restatements.headline(seen.restated),) if seen.restated else ()
 
 
 def as_clause(sentence: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
@@ -37,6 +38,21 @@ MONTH_COLUMNS = (
     Column("mrr", "End", "money"),
     Column("customers", "Customers", "count"),
 )
+# Only where a month of the table was published with another number before.
+RESTATED_MONTH_COLUMNS = (
+    *MONTH_COLUMNS,
+    Column("first_mrr", "End as first published", "money"),
+    Column("restated_on", "Restated on", "day"),
+)
+RESTATED_COLUMNS = (
+    Column("month", "Month", "month_name"),
+    Column("restated_on", "Restated on", "day"),
+    Column("mrr_before", "MRR before", "cents"),
+    Column("mrr_after", "MRR after", "cents"),
+    Column("change", "Difference", "signed_cents"),
+    Column("customers", "Customers", "count"),
+    Column("why", "Why"),
+)
 SCHEDULED_COLUMNS = (
     Column("scheduled_on", "Ends on", "day"),
     Column("customer", "Customer"),
@@ -53,13 +69,15 @@ def read(published: Published, choices: Choices, docs: ProjectDoc) -> Board:
     choices = choices.within(months)
     by_month = {row["month"]: row for row in monthly}
     shown = [by_month[month] for month in choices.last(months)]
+    restated = published.restated()
     return Board(
         choices,
         tiles=_tiles(shown, docs),
         sections=(
             _waterfall(published, shown[-1], docs),
-            _months(shown, docs),
+            _months(_marked(shown, restated), docs),
             _scheduled(published, docs),
+            *_restated(restated),
         ),
         months=months,
     )
@@ -143,7 +161,7 @@ def _waterfall(published: Published, monthly: Row, docs: ProjectDoc) -> Section:
 
 
 def _months(shown: list[Row], docs: ProjectDoc) -> Section:
-    currency, last = words.currency_of(shown), shown[-1]
+    currency = words.currency_of(shown)
     # A month of a few days is no weak month.
     over = [row for row in shown if row.get("is_complete") is not False and row.get("start_mrr") is not None]
     net = [(row["month"], row["mrr"] - row["start_mrr"]) for row in over]
@@ -166,12 +184,45 @@ def _months(shown: list[Row], docs: ProjectDoc) -> Section:
         "months",
         "Movements by month",
         f"{finding}.",
-        Table(MONTH_COLUMNS, shown[::-1]),
+        Table(RESTATED_MONTH_COLUMNS if any("restated_on" in row for row in shown) else MONTH_COLUMNS, shown[::-1]),
         has_chart=len(shown) > 1,
         height="huge",
-        note=f"{last['month']:%B %Y} is not over: its bars are to date." if last.get("is_complete") is False else "",
+        note=" ".join(_remarks(shown)),
         definitions=about,
     )
+
+
+def _marked(shown: list[Row], restated: Sequence[Row]) -> list[Row]:
+    """The months, with what was published first and since when it is otherwise, where it is."""
+    found: dict[date, Row] = {}
+    for row in restated:  # the newest first: the last one seen is what people saw first
+        if row["currency"] == words.currency_of(shown):
+            restated_on = found.get(row["month"], row)["restated_on"]
+            found[row["month"]] = {"first_mrr": row["mrr_before"], "restated_on": restated_on}
+    return [{**row, **found.get(row["month"], {})} for row in shown]
+
+
+def _remarks(shown: list[Row]) -> list[str]:
+    last = shown[-1]
+    said = [f"{last['month']:%B %Y} is not over: its bars are to date."] if last.get("is_complete") is False else []
+    if restated := [f"{row['month']:%B %Y}" for row in reversed(shown) if "restated_on" in row]:
+        said.append(f"Restated after it was first published: {text.listed(restated, most=6)}.")
+    return said
+
+
+def _restated(restated: Sequence[Row]) -> list[Section]:
+    """Months that were over and are told otherwise now; no section while there are none."""
+    if not restated:
+        return []
+    return [
+        Section(
+            "restated",
+            "What changed in months that were over",
+            str(restated[0]["sentence"]),
+            Table(RESTATED_COLUMNS, restated),
+            note="Each publication is compared with the one before; the month that runs is not compared.",
+        )
+    ]
 
 
 def _scheduled(published: Published, docs: ProjectDoc) -> Section:

@@ -20,9 +20,14 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True)
 class Published:
-    """`location`: what the publication says of itself. Raises `PortalError` when it cannot be read."""
+    """`location`: what the publication says of itself. Raises `PortalError` when it cannot be read.
+
+    `restated` answers which months were published with other numbers before, the newest first: rows of month,
+    restated_on, currency, mrr_before, mrr_after, change, customers, why, sentence.
+    """
 
     location: str
+    restated: Callable[[], Sequence[Row]] = tuple
 
     def has(self, mart: str) -> bool:
         return mart in self._marts()

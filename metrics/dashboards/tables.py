@@ -20,7 +20,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 @dataclass(frozen=True)
 class Column:
-    """`kind`: text, month (with "to date" while it runs), month_name, day, money, signed (money with its sign), count, rate (a fraction), ratio, flag.
+    """`kind`: text, month (with "to date" while it runs), month_name, day, money, signed (money with its sign), cents and signed_cents (the same to the cent), count, rate (a fraction), ratio, flag.
 
     A table with money carries its currency in each row under `currency`.
     """
@@ -31,7 +31,7 @@ class Column:
 
     @property
     def is_number(self) -> bool:
-        return self.kind in ("money", "signed", "count", "rate", "ratio")
+        return self.kind in ("money", "signed", "cents", "signed_cents", "count", "rate", "ratio")
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,10 @@ def in_words(column: Column, row: dict[str, Any]) -> str:
             return text.money(value, currency)
         case "signed":
             return text.money(value, currency, signed=True)
+        case "cents":
+            return text.money(value, currency, cents=True)
+        case "signed_cents":
+            return text.money(value, currency, signed=True, cents=True)
         case "count":
             return text.number(value)
         case "rate":

@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from metrics.models import Build, BuildNode
+from portal import restatements
 from portal.views.live import Region, region
 from portal.views.stages import after_sync, is_over, stage_events
 from quality.models import CheckResult
@@ -38,6 +39,7 @@ def _region(request: HttpRequest, build: Build) -> tuple[Region, dict[str, objec
             Counter(result.outcome for result in results).items(), key=lambda item: _OUTCOME_ORDER.index(item[0])
         ),
         "publication": stages[2].row,
+        "restated": restatements.of_publication(stages[2].row),
         "syncs": build.syncs.select_related("source").order_by("pk"),
         "events": sorted(stage_events(stages), key=lambda event: event.at),
     }

@@ -23,6 +23,7 @@ from metrics.dashboards import choices
 from metrics.dashboards.published import Published
 from metrics.dashboards.registry import DASHBOARDS, Dashboard
 from metrics.dashboards.shapes import Board
+from portal import restatements
 from portal.failures import PortalError
 from portal.models import Publication
 from portal.overview import look
@@ -42,7 +43,7 @@ def _board(dashboard: Dashboard, publication: Publication | None, chosen: choice
     if publication is None:
         return Board(chosen, problem=NOTHING_PUBLISHED)
     try:
-        return dashboard.read(Published(publication.location), chosen, documentation())
+        return dashboard.read(Published(publication.location, restatements.told), chosen, documentation())
     except PortalError as error:
         return Board(chosen, problem=f"These numbers cannot be shown. {error.sentence}")
 

@@ -111,6 +111,8 @@ def test_money_has_the_sign_of_its_currency():
     assert text.money(0, "usd", signed=True) == "$0"
     assert text.money(1200, "chf") == "1,200\N{NARROW NO-BREAK SPACE}CHF"
     assert text.money(None) == "unknown"
+    assert text.money(Decimal("-1200.5"), "usd", cents=True) == "\N{MINUS SIGN}$1,200.50"
+    assert text.money(Decimal("0.4"), "chf", signed=True, cents=True) == "+0.40\N{NARROW NO-BREAK SPACE}CHF"
 
 
 def test_percent_says_when_there_is_nothing_to_compare_with():

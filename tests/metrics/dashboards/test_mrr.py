@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import date
+from decimal import Decimal
+
 import pytest
 
 from metrics.dashboards import mrr
@@ -75,3 +78,45 @@ def test_what_is_missing_is_said_section_by_section():
     assert "No waterfall yet" in found.section("waterfall").problem
     assert "No list of scheduled churn yet" in found.section("scheduled").problem
     assert not found.section("months").problem
+
+
+RESTATED = [
+    {
+        "month": date(2026, 4, 1),
+        "restated_on": date(2026, 6, day),
+        "currency": currency,
+        "mrr_before": Decimal(before),
+        "mrr_after": Decimal(before) + 5,
+        "change": Decimal(5),
+        "customers": 1,
+        "why": "an invoice of 14 April arrived",
+        "sentence": f"April 2026 was restated on {day} June.",
+    }
+    for day, before, currency in ((9, "205.50", "usd"), (2, "200.50", "usd"), (1, "100", "eur"))
+]
+
+
+def restated_board() -> Board:
+    publish("a.duckdb")
+    return mrr.read(Published("a.duckdb", lambda: RESTATED), read_query("months=12"), ProjectDoc())
+
+
+def test_a_restated_month_is_marked_with_what_was_published_first():
+    section = restated_board().section("months")
+    (marked,) = [row for row in section.table.rows if "restated_on" in row]
+    assert (marked["month"], marked["first_mrr"]) == (date(2026, 4, 1), Decimal("200.50"))
+    assert marked["restated_on"] == date(2026, 6, 9)
+    assert "Restated after it was first published: April 2026." in section.note
+    assert "first_mrr,restated_on" in next(iter(section.table.lines()))
+
+
+def test_restatements_are_listed_to_the_cent_the_newest_first():
+    section = restated_board().section("restated")
+    assert section.finding == "April 2026 was restated on 9 June."
+    assert [cell.words for cell in section.table.body()[0]][2:5] == ["$205.50", "$210.50", "+$5.00"]
+
+
+def test_while_nothing_was_restated_nothing_is_said_of_it():
+    found = board("months=12")
+    assert found.section("restated") is None
+    assert "restated_on" not in next(iter(found.section("months").table.lines()))
