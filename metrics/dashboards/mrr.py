@@ -19,7 +19,9 @@ from portal import text
 MONTHLY = "mart_finance.mrr_monthly"
 WATERFALL = "mart_finance.mrr_waterfall"
 SCHEDULED = "mart_finance.mrr_scheduled_churn"
-MARTS = (MONTHLY, WATERFALL, SCHEDULED)
+READINGS = "mart_finance.mrr_readings"
+DIFFERENCES = "mart_finance.mrr_reading_differences"
+MARTS = (MONTHLY, WATERFALL, SCHEDULED, READINGS, DIFFERENCES)
 
 STEPS = {
     "start": "At the start",
@@ -53,6 +55,13 @@ RESTATED_COLUMNS = (
     Column("customers", "Customers", "count"),
     Column("why", "Why"),
 )
+DIFFERENCE_COLUMNS = (
+    Column("month", "Month", "month_name"),
+    Column("customer", "Customer"),
+    Column("invoice_mrr", "By invoices", "cents"),
+    Column("subscription_mrr", "By subscriptions", "cents"),
+    Column("reason", "Why"),
+)
 SCHEDULED_COLUMNS = (
     Column("scheduled_on", "Ends on", "day"),
     Column("customer", "Customer"),
@@ -78,6 +87,7 @@ def read(published: Published, choices: Choices, docs: ProjectDoc) -> Board:
             _months(_marked(shown, restated), docs),
             _scheduled(published, docs),
             *_restated(restated),
+            *_readings(published, docs),
         ),
         months=months,
     )
@@ -221,6 +231,36 @@ def _restated(restated: Sequence[Row]) -> list[Section]:
             str(restated[0]["sentence"]),
             Table(RESTATED_COLUMNS, restated),
             note="Each publication is compared with the one before; the month that runs is not compared.",
+        )
+    ]
+
+
+def _readings(published: Published, docs: ProjectDoc) -> list[Section]:
+    """MRR read a second way, from what Stripe said of subscriptions in each build; no section before that is kept."""
+    months = published.rows(READINGS, order="month")
+    if not months:
+        return []
+    now, since = months[-1], months[-1]["watched_since"]
+    customers = text.plural(now["customers"], "customer")
+    if now["equal_customers"] == now["customers"]:
+        finding = f"MRR by invoices is what Stripe says of its subscriptions now, for all {customers}."
+    else:
+        known, unknown = now["explained_customers"], now["unexplained_customers"]
+        said = [f"{text.number(known)} for a known reason"] if known else []
+        said += [f"{text.number(unknown)} without one"] if unknown else []
+        finding = (
+            f"MRR by invoices is what Stripe says of its subscriptions now for {text.number(now['equal_customers'])} "
+            f"of {customers}; {text.listed(said)} it is not."
+        )
+    rows = named(published, published.rows(DIFFERENCES, order="month desc, abs(difference) desc, customer_id"))
+    return [
+        Section(
+            "readings",
+            "Invoices against subscriptions",
+            finding,
+            Table(DIFFERENCE_COLUMNS, rows) if rows else None,
+            note=f"Subscriptions are watched since {since.day} {since:%B %Y}; months that ended before cannot be compared.",
+            definitions=(of_mart(docs, READINGS), of_mart(docs, DIFFERENCES)),
         )
     ]
 

@@ -51,6 +51,10 @@ MART_COLUMNS = {
     "cohort_retention": "cohort_month date, months_since bigint, month date, currency varchar, cohort_customers bigint,"
     " customers bigint, cohort_mrr decimal(18,2), mrr decimal(18,2), customer_retention double, mrr_retention double,"
     " is_complete boolean",
+    "mrr_readings": "month date, watched_since date, customers bigint, equal_customers bigint,"
+    " explained_customers bigint, unexplained_customers bigint, is_complete boolean",
+    "mrr_reading_differences": "customer_id varchar, month date, currency varchar, invoice_mrr decimal(18,2),"
+    " subscription_mrr decimal(18,2), difference decimal(18,2), reason varchar, is_explained boolean",
     "plan_vs_actual": "month date, currency varchar, plan_mrr decimal(18,2), actual_mrr decimal(18,2),"
     " variance decimal(18,2), percent_of_plan double, is_complete boolean",
 }
@@ -107,6 +111,11 @@ def _file(without: frozenset[str], months: int, last: date, names: str, seed: in
 
 def _marts(chance: random.Random, months: int, last: date, names: str) -> dict[str, list[tuple]]:
     found: dict[str, list[tuple]] = {mart: [] for mart in MART_COLUMNS}
+    found["mrr_readings"] = [(last, date(2026, 9, 16), 40, 37, 2, 1, False)]
+    found["mrr_reading_differences"] = [
+        ("cus_0001", last, "eur", Decimal("75.00"), ZERO, Decimal("75.00"), "pause", True),
+        ("cus_0002", last, "usd", Decimal("12.50"), Decimal("10.00"), Decimal("2.50"), "unexplained", False),
+    ]
     customers: list[Customer] = []
     cohort_sizes: dict[date, tuple[int, Decimal]] = {}
     for number in range(months):

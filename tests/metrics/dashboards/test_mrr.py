@@ -120,3 +120,14 @@ def test_while_nothing_was_restated_nothing_is_said_of_it():
     found = board("months=12")
     assert found.section("restated") is None
     assert "restated_on" not in next(iter(found.section("months").table.lines()))
+
+
+def test_the_second_reading_says_for_whom_it_differs():
+    section = board().section("readings")
+    assert section.finding == (
+        "MRR by invoices is what Stripe says of its subscriptions now for 37 of 40 customers; "
+        "2 for a known reason and 1 without one it is not."
+    )
+    assert "watched since 16 September 2026" in section.note
+    assert [cell.words for cell in section.table.body()[1]][2:] == ["$12.50", "$10.00", "unexplained"]
+    assert board(without=["mart_finance.mrr_readings"]).section("readings") is None
