@@ -78,12 +78,6 @@ def perform(build: Build, without_tests: Collection[str] = ()) -> BuildOutcome |
     return outcome
 
 
-def marts_fed_by(dataset: str) -> list[str]:
-    """The marts that are computed from a raw dataset ("raw_stripe"), as far as the last build could tell."""
-    build = Build.objects.exclude(feeds={}).order_by("-pk").first()
-    return list(build.feeds.get(dataset, [])) if build else []
-
-
 def documentation() -> ProjectDoc:
     """What dbt says about its datasets, as of the last build."""
     return read_manifest(switches.work_dir() / "target" / "manifest.json")

@@ -21,7 +21,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from metrics import builds, switches
+from metrics import builds, lineage, switches
 from metrics.models import Build, SwitchPreview
 from portal import restatements
 from portal.failures import PortalError, as_portal_error
@@ -110,9 +110,9 @@ def _sync_fingerprint(run: SyncRun) -> str:
 
 
 def _downstream_of(dataset: str) -> list[str]:
-    """In words, which marts are computed from this raw dataset."""
-    marts = builds.marts_fed_by(dataset)
-    return [f"Built from it: {', '.join(marts)}."] if marts else []
+    """In words, what is computed from the tables of a source."""
+    found = lineage.graph()
+    return lineage.affected_by(lineage.raw_tables(dataset, found), found)
 
 
 def log_task(pk: int) -> list[Step]:

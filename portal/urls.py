@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.contrib.auth.views import LogoutView
 from django.urls import path
 
-from portal.views import account, builds, dash, dashboards, incidents, mails, runs, sources, status
+from portal.views import account, builds, dash, dashboards, datasets, incidents, mails, runs, sources, status
 
 urlpatterns = [
     path("", status.page, name="status"),
@@ -26,6 +26,9 @@ urlpatterns = [
         "dashboards/<slug:key>/dash/<int:publication>/_dash-dependencies", dash.dependencies, name="dash_dependencies"
     ),
     path("dashboards/<slug:key>/dash/<int:publication>/_dash-update-component", dash.update, name="dash_update"),
+    path("datasets/", datasets.index, name="datasets"),
+    path("datasets/<str:name>/", datasets.page, name="dataset"),
+    path("datasets/shown/<str:name>/", datasets.shown, name="shown"),
     path("sources/<slug:slug>/", sources.page, name="source"),
     path("sources/<slug:slug>/live/", sources.live, name="source_live"),
     path("sources/<slug:slug>/streams/", sources.streams, name="source_streams"),

@@ -14,6 +14,7 @@ from simple_history.admin import SimpleHistoryAdmin
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
+from metrics.models import Dataset
 from portal import dispatch
 from portal.text import ago, plural
 from quality import incidents
@@ -66,7 +67,7 @@ class CheckAdmin(SimpleHistoryAdmin, ModelAdmin):
     search_fields = ("name", "dataset", "definition")
     actions = ("switch_on", "switch_off")
     warn_unsaved_form = True
-    readonly_fields = ("where_from", "as_sodacl", "as_in_dbt", "recent_results", "severity_label")
+    readonly_fields = ("where_from", "as_sodacl", "as_in_dbt", "recent_results", "lineage", "severity_label")
 
     # --- the list -----------------------------------------------------------------------------------------------
     def get_queryset(self, request: HttpRequest) -> QuerySet[Check]:
@@ -98,7 +99,7 @@ class CheckAdmin(SimpleHistoryAdmin, ModelAdmin):
             return [
                 ("What it promises", {"fields": ("dataset", "name", "severity_label", "where_from")}),
                 ("If it does not hold", {"fields": ("owner", "is_enabled")}),
-                ("What is known", {"fields": ("recent_results", "as_in_dbt")}),
+                ("What is known", {"fields": ("recent_results", "lineage", "as_in_dbt")}),
             ]
         questions = ("kind", *CheckForm.conditional_fields)
         may_edit = self.has_change_permission(request, obj) if obj else self.has_add_permission(request)
@@ -108,7 +109,10 @@ class CheckAdmin(SimpleHistoryAdmin, ModelAdmin):
         consequences = ("If it does not hold", {"fields": ("severity", "owner", "is_enabled")})
         if obj is None:
             return [*promise, consequences]
-        known = ("What is known", {"fields": ("recent_results", *(("as_sodacl",) if may_edit else ()), "where_from")})
+        known = (
+            "What is known",
+            {"fields": ("recent_results", "lineage", *(("as_sodacl",) if may_edit else ()), "where_from")},
+        )
         return [*promise, consequences, known]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Check | None = None) -> Any:
@@ -138,6 +142,14 @@ class CheckAdmin(SimpleHistoryAdmin, ModelAdmin):
             "<ul>{}</ul>",
             format_html_join("", '<li><span title="{}">{}</span>: <strong>{}</strong>. {}</li>', rows),
         )
+
+    @display(description="its table")
+    def lineage(self, check: Check) -> str | SafeString:
+        dataset = Dataset.objects.filter(name=check.dataset).first()
+        if dataset is None:
+            return "No build has looked at it yet."
+        words = "where it comes from, and what is built from it"
+        return format_html('<a href="{}">{}: {}</a>', dataset.get_absolute_url(), dataset.name, words)
 
     @display(description="as SodaCL")
     def as_sodacl(self, check: Check) -> SafeString:

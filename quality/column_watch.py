@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from metrics.lineage import affected_by
 from quality import incidents
 from quality.models import Incident
 from sources.models import SchemaChange, Source, Stream
@@ -71,4 +72,4 @@ def _affected(stream: Stream, changes: Sequence[SchemaChange]) -> list[str]:
     table = f"{stream.source.dataset}.{stream.name}"
     if _is_held(changes):
         return [f"{table} keeps the rows it had; nothing is lost, they are read as soon as somebody agrees."]
-    return [f"Whatever is computed from these columns of {table}."]
+    return [f"Whatever is computed from these columns of {table}.", *affected_by([table])]

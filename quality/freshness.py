@@ -19,6 +19,7 @@ from operator import attrgetter
 from django.db.models import OuterRef, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 
+from metrics.lineage import affected_by, graph
 from portal.runs import RunStatus
 from portal.text import duration, plural, span
 from quality import incidents
@@ -149,8 +150,10 @@ def watch_promises(now: datetime) -> tuple[int, int]:
         Incident.objects.open().filter(kind=Incident.Kind.FRESHNESS).values_list("fingerprint", "affected")
     )
     opened = 0
+    found = graph() if late else None
     for slug, streams in late.items():
-        affected = [_lateness(stream, freshness) for stream, freshness in streams]
+        tables = [f"{sources[slug].dataset}.{stream.name}" for stream, _ in streams]
+        affected = [_lateness(stream, freshness) for stream, freshness in streams] + affected_by(tables, found)
         sentence = _sentence(sources[slug], streams, now)
         fingerprint = f"freshness:{slug}"
         if fingerprint not in open_ones:

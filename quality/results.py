@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db import transaction
 
+from metrics.lineage import affected_by
 from metrics.models import Build
 from quality import incidents
 from quality.models import Check, CheckResult, Incident, Measurement, Outcome, Scan, Severity, latest_result
@@ -130,4 +131,4 @@ def _affected(check: Check, outcome: str) -> list[str]:
         lines.append("Nothing new is published while this lasts; dashboards keep the last good data.")
     else:
         lines.append("New data is still published.")
-    return lines
+    return [*lines, *affected_by([check.dataset])]

@@ -16,7 +16,7 @@ from django.contrib.auth.models import Permission
 from django.utils import timezone
 from factory.django import DjangoModelFactory
 
-from metrics.models import Build, BuildNode
+from metrics.models import Build, BuildNode, Dataset, Exposure
 from portal.models import Beacon, Publication
 from portal.runs import RunStatus, Trigger
 from quality.models import Check, CheckResult, Incident, Measurement, Notification, Outcome, Scan, Severity
@@ -241,6 +241,30 @@ class BuildNodeFactory(DjangoModelFactory):
     rows = 1200
 
 
+class DatasetFactory(DjangoModelFactory):
+    class Meta:
+        model = Dataset
+
+    name = factory.Sequence(lambda n: f"mart_finance.mart_{n}")
+    unique_id = factory.LazyAttribute(lambda dataset: f"model.portal.{dataset.name.partition('.')[2]}")
+    layer = Dataset.Layer.MART
+    description = "What customers pay."
+    columns = factory.LazyFunction(lambda: [{"name": "month", "description": "The month."}])
+    outcome = Dataset.Outcome.BUILT
+    built_at = _ago(minutes=12)
+    built_by = factory.SubFactory(BuildFactory)
+    rows = 24
+
+
+class ExposureFactory(DjangoModelFactory):
+    class Meta:
+        model = Exposure
+
+    name = factory.Sequence(lambda n: f"dashboard_{n}")
+    label = factory.Sequence(lambda n: f"Dashboard: {n}")
+    kind = "dashboard"
+
+
 # --- quality --------------------------------------------------------------------------------------------------------
 class CheckFactory(DjangoModelFactory):
     class Meta:
@@ -250,6 +274,15 @@ class CheckFactory(DjangoModelFactory):
     name = factory.Sequence(lambda n: f"MRR is plausible {n}")
     definition = "row_count > 0"
     severity = Severity.CRITICAL
+
+
+class DbtCheckFactory(CheckFactory):
+    """A data test of the dbt project."""
+
+    dataset = "mart_finance.mrr_events"
+    definition = "select 1 where false"
+    dbt_test = factory.Sequence(lambda n: f"test.portal.rule_{n}")
+    origin = "the dbt project, tests/rule.sql"
 
 
 class ScanFactory(_RunFactory):
@@ -271,6 +304,15 @@ class CheckResultFactory(DjangoModelFactory):
     value = 170_000
     sentence = "As promised."
     measured_at = _ago(minutes=1)
+
+
+class DbtResultFactory(CheckResultFactory):
+    """What a test of the dbt project found in a build."""
+
+    scan = None
+    build = factory.SubFactory(BuildFactory)
+    check_row = factory.SubFactory(DbtCheckFactory)
+    sentence = "No row breaks it."
 
 
 class MeasurementFactory(DjangoModelFactory):

@@ -170,6 +170,24 @@ def finish_without_news(run: SyncRun) -> None:
     SyncRun.objects.succeed(run.pk, has_new_data=False)
 
 
+def datasets_of(source: Source) -> None:
+    """What a build would leave behind: the source's raw tables, two marts and a dashboard."""
+    events, monthly = (make.DatasetFactory(name=f"mart_finance.{name}") for name in ("mrr_events", "mrr_monthly"))
+    monthly.reads.add(events)
+    for stream in source.streams.all():
+        raw = make.DatasetFactory(
+            name=f"{source.dataset}.{stream.name}",
+            layer="raw",
+            source=source,
+            stream=stream,
+            outcome="",
+            built_at=None,
+            built_by=None,
+        )
+        events.reads.add(raw)
+    make.ExposureFactory(name="mrr_dashboard", label="Dashboard: MRR and waterfall").reads.add(monthly)
+
+
 def published(
     run: SyncRun, ago: timedelta = timedelta(minutes=12), *, location: str = "00000001.duckdb"
 ) -> Publication:
@@ -186,13 +204,14 @@ def published(
     )
     for name in ("stg_stripe__invoices", "int_mrr_by_customer", "mrr_events", "mrr_monthly"):
         make.BuildNodeFactory(build=build, name=name, relation=f"mart_finance.{name}")
-    for name in ("unique_mrr_events_id", "mrr_invariant_holds"):
-        make.BuildNodeFactory(build=build, name=name, resource_type="test", status="pass", rows=0)
+    for name in ("Every MRR event has an id of its own", "MRR adds up"):
+        make.DbtResultFactory(build=build, check_row__name=name, value=0)
     scan = make.ScanFactory(
         build=build, started_at=ended - timedelta(seconds=2), finished_at=ended - timedelta(seconds=1)
     )
     make.CheckResultFactory(scan=scan, check_row__name="MRR by month lies between 150,000 and 250,000")
     make.CheckResultFactory(scan=scan, check_row__name="Every MRR event has a customer", value=0)
+    datasets_of(run.source)
     write_marts(location)
     return make.PublicationFactory(
         build=build, scan=scan, location=location, started_at=ended - timedelta(seconds=1), finished_at=ended
@@ -227,8 +246,13 @@ def troubled() -> Portal:
     run = _synced(sources["stripe"], timedelta(minutes=6), is_ok=False)
     build = make.BuildFactory(syncs=[good], tests_failed=1)
     make.BuildNodeFactory(build=build, name="mrr_events")
-    make.BuildNodeFactory(
-        build=build, name="mrr_invariant_holds", resource_type="test", status="fail", rows=3, message="Got 3 results"
+    make.DbtResultFactory(
+        build=build,
+        check_row__name="MRR adds up",
+        outcome=Outcome.FAIL,
+        value=3,
+        sentence="3 rows break it.",
+        detail="Got 3 results",
     )
     scan = make.ScanFactory(build=build)
     make.CheckResultFactory(
@@ -247,7 +271,7 @@ def troubled() -> Portal:
         finished_at=two_hours_ago,
         reasons=[
             "“Average MRR is plausible” does not hold: 98,000 is not between 150,000 and 250,000.",
-            "3 rows break the rule “mrr_invariant_holds” on mart_finance.mrr_events.",
+            "MRR adds up (mart_finance.mrr_events): 3 rows break it.",
         ],
     )
     incident = make.IncidentFactory(

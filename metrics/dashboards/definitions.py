@@ -13,13 +13,18 @@ MISSING = "No description was found: it appears after the next build."
 class Definition:
     term: str
     text: str
-    source: str  # "mart_finance.mrr_monthly.mrr"
+    dataset: str  # "mart_finance.mrr_monthly"
+    column: str = ""
+
+    @property
+    def source(self) -> str:
+        return ".".join(filter(None, [self.dataset, self.column]))
 
 
 def of_column(docs: ProjectDoc, mart: str, column: str, term: str) -> Definition:
     dataset = docs.datasets.get(mart)
     found = next((one.description for one in dataset.columns if one.name == column), "") if dataset else ""
-    return Definition(term, found or MISSING, f"{mart}.{column}")
+    return Definition(term, found or MISSING, mart, column)
 
 
 def of_mart(docs: ProjectDoc, mart: str) -> Definition:

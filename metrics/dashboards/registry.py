@@ -24,6 +24,11 @@ class Dashboard:
     app: str
     filters: tuple[str, ...] = ("month", "months")
 
+    @property
+    def exposure(self) -> str:
+        """What the dbt project calls it."""
+        return f"{self.key}_dashboard"
+
 
 DASHBOARDS: Mapping[str, Dashboard] = {
     dashboard.key: dashboard

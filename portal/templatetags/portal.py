@@ -50,6 +50,18 @@ BADGES: dict[str, tuple[str, str, str]] = {
     "runtime error": ("bad", "cross", "Error"),
     "skipped": ("quiet", "dashed", "Skipped"),
     "learning": ("quiet", "dashed", "Still learning"),
+    # datasets
+    "built": ("good", "check", "Built"),
+    "not_built": ("bad", "cross", "Not built"),
+    "check_fails": ("bad", "cross", "Check fails"),
+    "check_warns": ("warn", "alert", "Check warns"),
+    "left_as_it_was": ("warn", "alert", "Left as it was"),
+    "left_out": ("quiet", "dashed", "Left out"),
+    "never_built": ("quiet", "dashed", "Never built"),
+    "not_checked": ("quiet", "question", "Not checked"),
+    "not_all_checked": ("quiet", "question", "Not all checked"),
+    "not_connected": ("quiet", "dashed", "Not connected"),
+    "not_read": ("quiet", "dashed", "Not read"),
     # incidents, publications, mails
     "open": ("bad", "cross", "Open"),
     "acknowledged": ("warn", "eye", "Acknowledged"),

@@ -4,37 +4,40 @@ from __future__ import annotations
 
 from collections import Counter
 
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from metrics.models import Build, BuildNode
+from metrics.models import Build, BuildNode, Dataset
 from portal import restatements
 from portal.views.live import Region, region
 from portal.views.stages import after_sync, is_over, stage_events
-from quality.models import CheckResult
+from quality.models import CheckResult, Outcome
 
 REFRESH_SECONDS = 2
 _NODE_ORDER = ("error", "fail", "runtime error", "warn", "skipped")
-_OUTCOME_ORDER = ("fail", "error", "warn", "learning", "pass")
+_OUTCOME_ORDER = ("fail", "error", "warn", "skipped", "learning", "pass")
 
 
 def _region(request: HttpRequest, build: Build) -> tuple[Region, dict[str, object]]:
     now = timezone.now()
     stages = after_sync(build)
     scan = stages[1].row
-    nodes = sorted(build.nodes.all(), key=_attention)
-    results = list(CheckResult.objects.filter(scan=scan.pk).select_related("check_row")) if scan else []
+    models = sorted(build.nodes.exclude(resource_type="test"), key=_attention)
+    found = Q(build=build) | Q(scan=scan) if scan else Q(build=build)
+    results = list(CheckResult.objects.filter(found).select_related("check_row"))
     results.sort(key=lambda result: (_OUTCOME_ORDER.index(result.outcome), result.check_row.dataset, result.pk))
     context = {
         "now": now,
         "build": build,
         "stages": stages,
-        "models": [node for node in nodes if node.resource_type != "test"],
-        "tests": [node for node in nodes if node.resource_type == "test"],
-        "results": results,
+        "models": models,
+        "known": set(Dataset.objects.values_list("name", flat=True)),
+        "trouble": [result for result in results if result.outcome != Outcome.PASS],
+        "passed": [result for result in results if result.outcome == Outcome.PASS],
         "outcomes": sorted(
             Counter(result.outcome for result in results).items(), key=lambda item: _OUTCOME_ORDER.index(item[0])
         ),

@@ -74,12 +74,18 @@ def page(request: HttpRequest, key: str) -> HttpResponse:
         "dashboards": DASHBOARDS.values(),
         "board": board,
         "trust": trust(seen, dashboard.marts),
+        "comes_from": dashboard.exposure if _is_described(dashboard) else "",
         "open_incidents": seen.incident_count,
         "filters": _filters(dashboard, board),
         "query": board.choices.query(),
         "dash": _dash(dashboard, current, board),
     }
     return render(request, "dashboards/page.html", context)
+
+
+def _is_described(dashboard: Dashboard) -> bool:
+    """Whether the dbt project, as it was last built, knows of this dashboard."""
+    return any(exposure.name == dashboard.exposure for exposure in documentation().exposures)
 
 
 def _filters(dashboard: Dashboard, board: Board) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
+from metrics.models import Dataset
 from portal.text import plural
 from portal.views.access import may, require
 from portal.views.stages import Event
@@ -49,6 +50,7 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
         "now": timezone.now(),
         "incident": incident,
         "mails": mails,
+        "dataset": Dataset.objects.filter(name=incident.check_row.dataset).first() if incident.check_row else None,
         "before": before[:BEFORE_SHOWN],
         "events": history(incident, mails),
         "may_acknowledge": incident.state == "open" and may(request, "quality.change_incident"),

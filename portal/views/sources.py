@@ -15,7 +15,8 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from metrics.builds import marts_fed_by
+from metrics import lineage
+from metrics.models import Dataset
 from portal.overview import StreamRow
 from portal.runs import RunStatus
 from portal.views.access import may, require
@@ -61,7 +62,7 @@ class RunLine:
 
 def stream_rows(source: Source, now: datetime) -> list[StreamRow]:
     """The enabled streams with their freshness, the worst first."""
-    streams = {stream.pk: stream for stream in source.streams.enabled()}
+    streams = {stream.pk: stream for stream in source.streams.enabled().prefetch_related("datasets")}
     found = stream_freshness(now, source.streams.enabled())
     rows = [StreamRow(streams[one.stream_id], one) for one in found if one.stream_id in streams]
     return sorted(rows, key=lambda row: (WORST_FIRST.index(row.freshness.state), row.stream.name))
@@ -115,7 +116,7 @@ def _region(request: HttpRequest, source: Source) -> tuple[Region, dict[str, Any
         ],
         "log": getattr(source, "log_watch", None),
         "incidents": Incident.objects.filter(source=source).order_by("-opened_at")[:INCIDENTS_SHOWN],
-        "downstream": marts_fed_by(source.dataset),
+        **_built_from(source),
     }
     shown = region(
         request,
@@ -127,6 +128,16 @@ def _region(request: HttpRequest, source: Source) -> tuple[Region, dict[str, Any
         keep=("runs", "page"),
     )
     return shown, context
+
+
+def _built_from(source: Source) -> dict[str, Any]:
+    """The marts that are computed from it, and what shows them."""
+    graph = lineage.graph()
+    below = graph.downstream(lineage.raw_tables(source.dataset, graph))
+    marts = [
+        dataset for name, dataset in graph.datasets.items() if name in below and dataset.layer == Dataset.Layer.MART
+    ]
+    return {"downstream": marts, "shown_in": graph.shown_in(below)}
 
 
 def _get(slug: str) -> Source:

@@ -31,6 +31,9 @@ def pages(portal: scenarios.Portal) -> dict[str, str]:
         reverse("source", args=["github"]): "It was never synced.",
         reverse("run", args=[portal.run.pk]): "Sync failed.",
         reverse("build", args=[portal.build.pk]): "Held: people keep the last good numbers.",
+        reverse("datasets"): "mart_finance.mrr_monthly",
+        reverse("dataset", args=["mart_finance.mrr_monthly"]): "Where it comes from, and what is built from it",
+        reverse("shown", args=["mrr_dashboard"]): "Where this comes from",
         reverse("incidents"): "Stripe (billing) could not be synced",
         reverse("incident", args=[portal.incident.pk]): "What is affected",
         reverse("notifications"): "Not delivered",
@@ -149,6 +152,28 @@ def test_an_ended_session_leads_to_the_log_in(reader: Reader):
     reader.context.clear_cookies()
     expect(page.get_by_role("button", name="Log in")).to_be_visible(timeout=10_000)
     assert page.locator("header.top").count() == 0
+
+
+@WIDTHS
+@pytest.mark.parametrize("scripts", [True, False], ids=["script", "no-script"])
+def test_a_lineage_is_walked_from_the_dashboard_to_the_source(reader: Reader, width, scripts):
+    scenarios.healthy()
+    page = reader.open(reverse("datasets"))
+    page.get_by_role("link", name="Dashboard: MRR and waterfall").click()
+    expect(page.get_by_role("heading", name="Dashboard: MRR and waterfall")).to_be_visible()
+    picture, lists = page.locator("svg.lineage"), page.locator(".lineage-lists")
+    seen = picture if width > 960 else lists
+    expect(picture).to_be_visible(visible=width > 960)
+    expect(lists).to_be_visible(visible=width <= 960)
+    seen.get_by_role("link", name="mrr_events").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="mart_finance.mrr_events")).to_be_visible()
+    seen.get_by_role("link", name="Stripe (billing)").click()
+    expect(page.get_by_role("heading", name="Stripe (billing)")).to_be_visible()
+    page.get_by_role("row", name="charges").get_by_role("link", name="What is built from this").click()
+    expect(page.get_by_role("heading", name="raw_stripe.charges")).to_be_visible()
+    assert overflow(page) == 0
+    assert reader.complaints == []
 
 
 def test_everything_is_reached_by_keyboard(reader: Reader):

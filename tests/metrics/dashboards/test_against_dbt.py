@@ -37,7 +37,7 @@ def test_every_number_is_defined_by_dbt(project, key):
 
 @KEYS
 def test_an_exposure_names_what_the_dashboard_reads(project, key):
-    exposure = next(one for one in project.exposures if one.name == f"{key}_dashboard")
+    exposure = next(one for one in project.exposures if one.name == DASHBOARDS[key].exposure)
     assert set(exposure.upstream) == set(DASHBOARDS[key].marts)
     assert exposure.label == f"Dashboard: {DASHBOARDS[key].title}"
 

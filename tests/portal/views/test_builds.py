@@ -17,8 +17,8 @@ def test_a_good_build_shows_models_rules_checks_and_what_was_left_out(reader):
     portal = scenarios.healthy()
     page = page_of(reader, portal.build)
     assert "int_mrr_by_customer" in page
-    assert "2 dbt tests" in page
-    assert "2 passed" in page
+    assert "4 checks passed" in page
+    assert "MRR adds up" in page
     assert "no source called github has been synced" in page
     assert "Published for everybody." in page
 
@@ -26,7 +26,8 @@ def test_a_good_build_shows_models_rules_checks_and_what_was_left_out(reader):
 def test_a_scan_that_found_failures_is_not_shown_as_good(reader):
     portal = scenarios.troubled()
     page = page_of(reader, portal.build)
-    assert page.count("Found failures") == 2  # a rule of the metrics, and a check
+    assert page.count("Found failures") == 2  # a check of dbt in the build, one of Soda in the scan
+    assert "3 rows break it." in page
     assert "1 failed, 1 still learning" in page
     assert "98,000 is not between 150,000 and 250,000." in page
     assert "Measured 98,000" in page

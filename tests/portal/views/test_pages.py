@@ -8,7 +8,7 @@ from django.urls import reverse
 from metrics.dashboards.registry import DASHBOARDS
 from tests import scenarios
 
-READABLE = ["status", "status_live", "incidents", "dashboards"]
+READABLE = ["status", "status_live", "incidents", "dashboards", "datasets"]
 STAFF_ONLY = ["notifications"]
 
 
@@ -19,6 +19,8 @@ def addresses(portal: scenarios.Portal) -> dict[str, str]:
     if portal.sources:
         for name in ("source", "source_live", "source_streams"):
             found[name] = reverse(name, args=["stripe"])
+        found["dataset"] = reverse("dataset", args=["mart_finance.mrr_monthly"])
+        found["shown"] = reverse("shown", args=["mrr_dashboard"])
     for name, row in (("run", portal.run), ("build", portal.build)):
         if row is not None:
             found[name] = reverse(name, args=[row.pk])

@@ -90,7 +90,7 @@ def test_a_held_publication_says_since_when_and_why(reader):
     page = text_of(reader.get("/"))
     assert re.search(r"Held since (yesterday )?\d\d:\d\d because “Average MRR is plausible” does not hold", page)
     assert "There is 1 more reason. The numbers are from" in page
-    assert "3 rows break the rule “mrr_invariant_holds”" in page
+    assert "MRR adds up (mart_finance.mrr_events): 3 rows break it." in page
     assert "1 source is failing: Stripe (billing)." in page
     assert "1 source is late: Product database." in page
     assert "1 source has never been synced: GitHub (engineering)." in page
