@@ -1,6 +1,7 @@
-"""dlt's DuckDB for packages that a company's own code made: its dispositions as they are, in transactions.
+"""dlt's destinations for packages that a company's own code made: its dispositions as they are, in transactions.
 
-Parquet where the code asks for nothing else: with dlt's default, INSERT statements, the same rows take many times longer.
+On DuckDB Parquet where the code asks for nothing else: with dlt's default, INSERT statements, the same rows take many
+times longer. On servers what dlt prefers there, since Parquet cannot bring every value of its.
 """
 
 from __future__ import annotations
@@ -33,6 +34,28 @@ class OwnCodeDuckDb(duckdb):
         return OwnCodeDuckDbClient
 
 
-def destination(connection: Any) -> OwnCodeDuckDb:
-    """An open DuckDB connection, or ":memory:" for whoever only makes packages."""
+def destination(backend: Any, connection: Any) -> Any:
+    """For whoever loads. `connection` None is enough to read the local state."""
+    from sources.engines.backends import DuckDBBackend
+
+    if isinstance(backend, DuckDBBackend):
+        return _duckdb(connection if connection is not None else ":memory:")
+    return backend.destination(connection)
+
+
+def for_packages(scheme: str) -> Any:
+    """For whoever only makes packages: it knows no address and no key, but names and types as that warehouse has them."""
+    # The same classes as above: dlt remembers which one a pipeline was made for.
+    if scheme == "postgresql":
+        from sources.engines.backends_postgres import PortalPostgres
+
+        return PortalPostgres(destination_name="postgres")
+    if scheme == "bigquery":
+        from sources.engines.backends_bigquery import PortalBigQuery
+
+        return PortalBigQuery(destination_name="bigquery")
+    return _duckdb(":memory:")
+
+
+def _duckdb(connection: Any) -> OwnCodeDuckDb:
     return OwnCodeDuckDb(connection, destination_name="duckdb", replace_strategy="insert-from-staging")

@@ -81,16 +81,12 @@ class OwnCodeEngine:
 
 class _Sync:
     def __init__(self, request: SyncRequest, file: own_code.OwnCodeConnector, progress: Progress) -> None:
-        from portal.warehouse.duckdb import DuckDBWarehouse
         from sources.engines.own_code.store import OwnCodeStore
 
-        warehouse = get_warehouse()
-        if not isinstance(warehouse, DuckDBWarehouse):
-            raise TerminalError(f"Own code cannot be loaded to a “{warehouse.scheme}” warehouse yet.", kind="warehouse")
         self.request = request
         self.file = file
         self.progress = progress
-        self.store = OwnCodeStore(request.source, request.dataset, request.work_dir, warehouse)
+        self.store = OwnCodeStore(request.source, request.dataset, request.work_dir, get_warehouse())
         self.failed: dict[str, PortalError] = {}
         self.changes: dict[str, list[ColumnChange]] = {}
         self.began = time.monotonic()
@@ -124,6 +120,7 @@ class _Sync:
                 "name": self.store.name,
                 "folder": str(self.store.folder),
                 "dataset": self.store.dataset,
+                "warehouse": self.store.warehouse.scheme,
             },
         }
         limit = max(self.request.settings.get(own_code.TIME_LIMIT) or DEFAULT_LIMIT, 1 / 60)

@@ -169,7 +169,7 @@ def _normalized(pipeline: Any, wanted: list[str]) -> dict[str, Any]:
 def _pipeline(dlt: Any, place: Mapping[str, str], say: Any) -> Any:
     from dlt.common.runtime.collector import NULL_COLLECTOR
 
-    from sources.engines.own_code.destination import destination
+    from sources.engines.own_code.destination import for_packages
 
     class Progress(type(NULL_COLLECTOR)):  # type: ignore[misc]
         """dlt's own way of telling how far it is."""
@@ -189,7 +189,7 @@ def _pipeline(dlt: Any, place: Mapping[str, str], say: Any) -> Any:
     return dlt.pipeline(
         place["name"],
         pipelines_dir=place["folder"],
-        destination=destination(":memory:"),
+        destination=for_packages(place["warehouse"]),
         dataset_name=place["dataset"],
         progress=Progress(),
     )

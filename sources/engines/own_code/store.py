@@ -12,7 +12,6 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from portal.failures import TransientError
-from portal.warehouse.duckdb import quoted
 from sources.engines.dlt_store import DltStore, as_load_error
 
 
@@ -77,7 +76,7 @@ class OwnCodeStore(DltStore):
         self._pipeline = self.dlt.pipeline(
             self.name,
             pipelines_dir=str(self.folder),
-            destination=destination(connection if connection is not None else ":memory:"),
+            destination=destination(self.backend, connection),
             dataset_name=self.dataset,
         )
 
@@ -98,7 +97,7 @@ class OwnCodeStore(DltStore):
         self.go_back()
         if "_dlt_version" in self.tables(connection):
             # dlt believes that the tables it once made are there; this makes it look.
-            connection.execute(f"delete from {quoted(self.dataset)}._dlt_version")
+            self.backend.rows(connection, f"delete from {self._named('_dlt_version')} where true")
         with self._pipeline.managed_state() as state:
             for kept in state.get("sources", {}).values():
                 for stream in streams:
@@ -131,10 +130,13 @@ class OwnCodeStore(DltStore):
         for table, parent in self._appended(there):
             gone = "true"  # neither loads nor parents are there
             if parent is None and "_dlt_loads" in there:
-                gone = f"_dlt_load_id not in (select load_id from {quoted(self.dataset)}._dlt_loads where status = 0)"
+                gone = f"_dlt_load_id not in (select load_id from {self._named('_dlt_loads')} where status = 0)"
             elif parent is not None and parent in there:
-                gone = f"_dlt_parent_id not in (select _dlt_id from {quoted(self.dataset)}.{quoted(parent)})"
-            connection.execute(f"delete from {quoted(self.dataset)}.{quoted(table)} where {gone}")
+                gone = f"_dlt_parent_id not in (select _dlt_id from {self._named(parent)})"
+            self.backend.rows(connection, f"delete from {self._named(table)} where {gone}")
+
+    def _named(self, table: str) -> str:
+        return self.backend.named(self.dataset, table)
 
     def _appended(self, there: Collection[str]) -> Iterator[tuple[str, str | None]]:
         """(table, its parent) of the tables that are only added to, parents first."""

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from tests.sources.engines.crash import after, before
 
+# The emulator of BigQuery takes no compressed rows, and the environment of the code's own process is another one.
+UNCOMPRESSED = {"NORMALIZE__DATA_WRITER__DISABLE_COMPRESSION": "true"}
 POINTS = ("reading", "before load", "job 1", "job 2", "job 3", "before complete", "after complete")
 
 CODE = """
@@ -35,37 +37,41 @@ def shop(size: int = dlt.config.value, victim: int = dlt.config.value, note=dlt.
 """
 
 
-def arm(point: str) -> None:
+def arm(point: str, url: str) -> None:
     from sources.engines.dlt_store import import_dlt
 
     import_dlt()
+    from dlt.destinations.impl.bigquery.bigquery import BigQueryLoadJob
     from dlt.destinations.impl.duckdb.duck import DuckDbCopyJob
+    from dlt.destinations.insert_job_client import InsertValuesLoadJob
+    from dlt.destinations.job_client_impl import SqlJobClientBase
     from dlt.pipeline.pipeline import Pipeline
 
-    from sources.engines.own_code.destination import OwnCodeDuckDbClient
-
+    jobs = {"duckdb": DuckDbCopyJob, "postgresql": InsertValuesLoadJob, "bigquery": BigQueryLoadJob}
     if point.startswith("job "):
-        after(DuckDbCopyJob, "run", int(point[4:]))
+        after(jobs[url.partition(":")[0]], "run", int(point[4:]))
     elif point == "before load":
         before(Pipeline, "load")
     elif point == "before complete":
-        before(OwnCodeDuckDbClient, "complete_load")
+        before(SqlJobClientBase, "complete_load")
     elif point == "after complete":
-        after(OwnCodeDuckDbClient, "complete_load")
+        after(SqlJobClientBase, "complete_load")
 
 
-def sync(folder: Path, size: int, point: str) -> None:
+def sync(folder: Path, size: int, point: str, url: str) -> None:
     from django.conf import settings
 
     from sources.connectors.base import StreamRequest
     from sources.engines.base import SyncRequest
+    from sources.engines.own_code import process
     from sources.engines.own_code.engine import OwnCodeEngine
 
-    settings.WAREHOUSE_URL = f"duckdb:///{folder}/warehouse.duckdb"
+    settings.WAREHOUSE_URL = url
     settings.PIPELINES_DIR = folder / "pipelines"
     settings.PIPELINES_DIR.mkdir(exist_ok=True)
     (settings.PIPELINES_DIR / "shop.py").write_text(CODE)
-    arm(point)
+    process._QUIET.update(UNCOMPRESSED)
+    arm(point, url)
     victim = os.getpid() if point == "reading" else 0
     request = SyncRequest(
         source="shop",
@@ -90,7 +96,8 @@ def main() -> None:
         child = os.fork()
         if child == 0:
             try:
-                sync(Path(order["folder"]), order["size"], order["point"])
+                os.environ.update(order["environment"])
+                sync(Path(order["folder"]), order["size"], order["point"], order["url"])
             except BaseException:
                 import traceback
 

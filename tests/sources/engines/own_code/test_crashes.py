@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import os
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pytest
@@ -19,30 +13,6 @@ from tests.sources.engines.own_code.crash import POINTS
 from tests.sources.engines.own_code.test_mistakes import is_alive
 
 pytestmark = pytest.mark.slow
-ROOT = Path(__file__).parents[4]
-
-
-@pytest.fixture(scope="module")
-def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    data = tmp_path_factory.mktemp("data")
-    environment = {**os.environ, "DEMO": "true", "DATA_DIR": str(data), "DJANGO_SETTINGS_MODULE": "portal.settings"}
-    command = [sys.executable, "-m", "tests.sources.engines.own_code.crash"]
-    with subprocess.Popen(
-        command, cwd=ROOT, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as process:
-        yield process
-        assert process.stdin
-        process.stdin.close()
-
-
-@pytest.fixture
-def run(worker: Any, tmp_path: Path) -> Callable[..., int]:
-    def order(size: int, point: str = "none") -> int:
-        worker.stdin.write(json.dumps({"folder": str(tmp_path), "size": size, "point": point}) + "\n")
-        worker.stdin.flush()
-        return int(worker.stdout.readline())
-
-    return order
 
 
 def tables(tmp_path: Path) -> list[int]:
