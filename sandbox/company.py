@@ -11,7 +11,18 @@ from sandbox.billing.catalog import Catalog
 from sandbox.billing.journal import Journal
 from sandbox.billing.ledger import Ledger
 from sandbox.billing.market import Market
-from sandbox.billing.models import Charge, Coupon, Customer, Discount, Invoice, Price, Product, Refund, Subscription
+from sandbox.billing.models import (
+    Charge,
+    Coupon,
+    Customer,
+    Discount,
+    Invoice,
+    InvoiceItem,
+    Price,
+    Product,
+    Refund,
+    Subscription,
+)
 from sandbox.care import Care
 from sandbox.doors import stripe_objects
 from sandbox.doors.github_objects import GithubWriter
@@ -103,6 +114,8 @@ class Company:
         match record:
             case Invoice():
                 return self.writer.invoice(record)
+            case InvoiceItem():
+                return self.writer.invoice_item(record)
             case Charge():
                 return self.writer.charge(record)
             case Refund():

@@ -19,6 +19,7 @@ from sandbox.billing.models import (
     Customer,
     Discount,
     Invoice,
+    InvoiceItem,
     Item,
     Line,
     Price,
@@ -56,6 +57,7 @@ class Ledger:
         self.subscriptions: dict[str, Subscription] = {}
         self.items: dict[str, Item] = {}
         self.invoices: dict[str, Invoice] = {}
+        self.invoice_items: dict[str, InvoiceItem] = {}
         self.discounts: dict[str, Discount] = {}
         self._payments = Payments(timeline, ids, emit, worth=self._worth, end=self._end)
         self.charges, self.refunds = self._payments.charges, self._payments.refunds
@@ -148,8 +150,10 @@ class Ledger:
         *,
         added: Iterable[tuple[Price, int]] = (),
         removed: Iterable[Item] = (),
-    ) -> Invoice:
-        """Change items in the middle of a period: an invoice of prorations, finalized at once.
+        invoiced_at_once: bool = True,
+    ) -> Invoice | None:
+        """Change items in the middle of a period: an invoice of prorations, finalized at once; or, unless
+        ``invoiced_at_once``, prorations that wait as invoice items for the next invoice.
 
         The unused time of what goes is credited (a negative line, net of its discount), the remaining time of what
         comes is charged. When the rhythm changes, the period begins again now with full lines.
@@ -180,8 +184,12 @@ class Ledger:
             lines += self._lines.period_lines(subscription, now, subscription.period_end)
             self.timeline.at(subscription.period_end, self._cycle, subscription, subscription.period_end)
         self.emit("customer.subscription.updated", subscription)
-        invoice = self._invoice(subscription, "subscription_update", lines, now, now)
-        self._finalize(invoice)
+        invoice = None
+        if invoiced_at_once or restarted:
+            invoice = self._invoice(subscription, "subscription_update", lines, now, now)
+            self._finalize(invoice)
+        else:
+            self._wait(subscription, lines)
         self._worth(subscription, "change")
         return invoice
 
@@ -321,6 +329,8 @@ class Ledger:
         return self.invoices.get(subscription.latest_invoice or "")
 
     def _invoice(self, subscription: Subscription, reason: str, lines: list[Line], start: int, end: int) -> Invoice:
+        lines = [*lines, *subscription.pending]
+        subscription.pending.clear()
         discount = next((line.discount for line in lines if line.discount), None)
         invoice = Invoice(
             self.ids.stripe("in"),
@@ -338,11 +348,28 @@ class Ledger:
         invoice.starting_balance = subscription.customer.balance
         subscription.latest_invoice = invoice.id
         self.invoices[invoice.id] = invoice
+        for line in lines:
+            if line.invoice_item is not None:
+                self._item_of(subscription, line).invoice = invoice.id
         self.emit("invoice.created", invoice)
         if reason == "subscription_cycle":
             invoice.next_payment_attempt = self.now + DRAFT_SECONDS
             self.timeline.at(self.now + DRAFT_SECONDS, self._finalize, invoice)
         return invoice
+
+    def _wait(self, subscription: Subscription, lines: list[Line]) -> None:
+        """Let prorations wait for the next invoice."""
+        for line in lines:
+            self._item_of(subscription, line)
+        subscription.pending += lines
+
+    def _item_of(self, subscription: Subscription, line: Line) -> InvoiceItem:
+        """The invoice item behind a line; made when there is none yet."""
+        key = line.invoice_item or ""
+        if key not in self.invoice_items:
+            self.invoice_items[key] = InvoiceItem(key, self.now, subscription.customer, line)
+            self.emit("invoiceitem.created", self.invoice_items[key])
+        return self.invoice_items[key]
 
     def _finalize(self, invoice: Invoice) -> None:
         subscription, customer = invoice.subscription, invoice.customer

@@ -125,6 +125,7 @@ class Subscription:
     skipped: bool = False
     waiting: list[tuple[Item, Price, int]] = field(default_factory=list)
     waiting_coupon: Coupon | None = None
+    pending: list[Line] = field(default_factory=list)
     draft: bool = False
     ever_paid: bool = False
 
@@ -152,6 +153,17 @@ class Line:
     tax: int = 0
     #: The line this one gives credit for: (invoice id, line id).
     credits: tuple[str, str] | None = None
+
+
+@dataclass(slots=True)
+class InvoiceItem:
+    """What a line that is no period is made from; ``invoice`` is None while it waits for the next one."""
+
+    id: str
+    created: int
+    customer: Customer
+    line: Line
+    invoice: str | None = None
 
 
 @dataclass(slots=True)

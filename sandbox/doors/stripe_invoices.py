@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from sandbox.billing.ledger import Ledger
 from sandbox.billing.lines import TAX_PERCENT
-from sandbox.billing.models import Charge, Invoice, Line, Refund
+from sandbox.billing.models import Charge, Invoice, InvoiceItem, Line, Refund
 from sandbox.doors import stripe_objects
 from sandbox.doors.stripe_objects import Json
 
@@ -92,6 +92,34 @@ class InvoiceWriter:
         if record.invoice_item is not None:
             body["invoice_item"] = record.invoice_item
         return body
+
+    def invoice_item(self, record: InvoiceItem) -> Json:
+        line = record.line
+        return {
+            "id": record.id,
+            "object": "invoiceitem",
+            "amount": line.amount,
+            "currency": line.price.currency,
+            "customer": record.customer.id,
+            "date": record.created,
+            "description": line.description,
+            "discountable": not line.proration,
+            "discounts": [],
+            "invoice": record.invoice,
+            "livemode": False,
+            "metadata": {},
+            "period": {"end": line.period_end, "start": line.period_start},
+            "plan": stripe_objects.plan(line.price),
+            "price": stripe_objects.price(line.price),
+            "proration": line.proration,
+            "quantity": line.quantity,
+            "subscription": line.subscription,
+            "tax_rates": [],
+            "test_clock": None,
+            "unit_amount": line.price.unit_amount,
+            "unit_amount_decimal": None if line.price.unit_amount is None else str(line.price.unit_amount),
+            **({"subscription_item": line.item} if line.item is not None else {}),
+        }
 
     def lines(self, record: Invoice, lines: list[Line], *, has_more: bool) -> Json:
         """A list object of some of an invoice's lines."""

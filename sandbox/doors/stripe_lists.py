@@ -148,6 +148,8 @@ class Filter:
             "price": lambda value: any(item.price.id == value for item in record.items),
             "collection_method": lambda value: value == "charge_automatically",
             "type": lambda value: self._of_type(record, value),
+            "invoice": lambda value: record.invoice == value,
+            "pending": lambda value: (record.invoice is None) == (value == "true"),
         }
         if self._resource == "customers" and record.deleted:
             return False

@@ -199,10 +199,10 @@ class _Reader:
 
         again_from = min(since.get("created_from", known_to + 1), known_to + 1)
         for items in self._list(created_from=max(0, min(known_to - OVERLAP, again_from))):
-            new = [item for item in items if item["id"] in changed or item["created"] >= again_from]
+            new = [item for item in items if item["id"] in changed or _made_at(item) >= again_from]
             for item in new:
                 changed.pop(item["id"], None)
-                newest = max(newest, item["created"])
+                newest = max(newest, _made_at(item))
             yield from self._rows(new)
 
         batch: list[dict[str, Any]] = []
@@ -281,6 +281,11 @@ def _recent(times: Mapping[str, int], newest: int) -> list[str]:
     """The events in the overlap before `newest`: the next read will meet them again and needs not act on them."""
     recent = sorted((at, event_id) for event_id, at in times.items() if at >= newest - OVERLAP)
     return [event_id for _, event_id in recent[-SEEN_AT_MOST:]]
+
+
+def _made_at(item: Mapping[str, Any]) -> int:
+    """When an object was created (Stripe's clock); an invoice item calls it its date."""
+    return int(item["created"] if "created" in item else item["date"])
 
 
 def _changed_id(event: dict[str, Any]) -> str:

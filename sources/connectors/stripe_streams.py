@@ -149,6 +149,22 @@ INVOICE_LINES = (
     C("billing_scheme", "text", "price.billing_scheme|plan.billing_scheme"),
     METADATA,
 )
+_ITEM_OWNER = "parent.subscription_details"
+INVOICE_ITEMS = (
+    ID,
+    C("created", "timestamp", "date"),
+    C("customer_id", "text", "customer"),
+    C("subscription_id", "text", f"subscription|{_ITEM_OWNER}.subscription"),
+    C("subscription_item_id", "text", f"subscription_item|{_ITEM_OWNER}.subscription_item"),
+    C("invoice_id", "text", "invoice"),
+    C("price_id", "text", "price|plan|pricing.price_details.price"),
+    *(C("description"), C("amount", "bigint"), C("quantity", "bigint"), C("currency"), C("proration", "bool")),
+    C("period_start", "timestamp", "period.start"),
+    C("period_end", "timestamp", "period.end"),
+    *_price("price", newer="|pricing.unit_amount_decimal"),
+    METADATA,
+    IS_DELETED,
+)
 CHARGES = (
     ID,
     *(C("customer_id", "text", "customer"), C("invoice_id", "text", "invoice")),
@@ -271,6 +287,19 @@ LISTINGS: dict[str, Listing] = {
             "Invoices",
             expand=("discounts", "lines.data.discounts"),
             omit=frozenset({"object", "deleted", "lines"}),
+        ),
+        Listing(
+            _spec(
+                "invoice_items",
+                "Invoice items",
+                "What waits to be invoiced, such as a change within a period, and what was.",
+                INVOICE_ITEMS,
+                "Invoices",
+            ),
+            "invoiceitems",
+            # Nothing is said when an item comes onto an invoice: the invoice's line tells.
+            _events("invoiceitem", "created", "deleted"),
+            "Invoices",
         ),
         Listing(
             _spec("charges", "Charges", "Payments that were tried.", CHARGES, "Charges and Refunds"),

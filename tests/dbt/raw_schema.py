@@ -67,6 +67,14 @@ RAW_SCHEMA: dict[str, dict[str, str]] = {
         bigint="amount_off duration_in_months",
         bool="valid",
     ),
+    "raw_stripe.invoice_items": _columns(
+        text="id customer_id subscription_id subscription_item_id invoice_id price_id description currency "
+        "unit_amount_decimal recurring_interval recurring_usage_type",
+        timestamp="created period_start period_end",
+        bigint="amount quantity unit_amount recurring_interval_count",
+        bool="proration is_deleted",
+        json="metadata",
+    ),
     "raw_stripe.subscriptions": _columns(
         text="id customer_id status currency pause_behavior latest_invoice_id collection_method discount_coupon_id "
         "discount_duration",

@@ -25,6 +25,7 @@ def stripe_rows(company: Company) -> dict[str, list[dict[str, Any]]]:
         "coupons": catalog.coupons,
         "subscriptions": ledger.subscriptions,
         "invoices": ledger.invoices,
+        "invoice_items": ledger.invoice_items,
         "charges": ledger.charges,
         "refunds": ledger.refunds,
     }

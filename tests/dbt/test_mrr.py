@@ -230,3 +230,52 @@ def test_months_begin_at_midnight_where_the_company_is(warehouse: Warehouse) -> 
     assert problems(warehouse.build()) == []
     assert _events(warehouse) == [("cus_1", "2026-02-01", "new", 50.0)]
     assert warehouse.rows("select min(month) from mart_finance.mrr_monthly") == [(date(2026, 2, 1),)]
+
+
+def _waiting(item: str, price: int, amount: int, **values: object) -> dict[str, object]:
+    return {
+        "id": f"ii_{item}_{price}_{amount}", "created": at("2026-04-10"), "customer_id": "cus_1", "currency": "usd",
+        "subscription_id": "waits", "subscription_item_id": item, "price_id": f"price_{price}", "amount": amount,
+        "quantity": 1, "proration": True, "period_start": at("2026-04-10"), "period_end": at("2026-05-01"),
+        "unit_amount": price, "recurring_interval": "month", "recurring_interval_count": 1,
+        "recurring_usage_type": "licensed", **values,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("tables", "upgraded_on", "dropped_on"),
+    [
+        (STRIPE, "2026-04-10", "2026-04-10"),
+        # Nobody can know better without them: the upgrade moves with each build, what was dropped is still counted.
+        (tuple(table for table in STRIPE if table != "raw_stripe.invoice_items"), "2026-04-20", None),
+    ],
+    ids=["known", "not-synced"],
+)
+def test_a_change_that_waits_for_its_invoice_counts_from_its_own_day(
+    tmp_path: Path, tables: tuple[str, ...], upgraded_on: str, dropped_on: str | None
+) -> None:
+    """Two items since April; on the 10th one is upgraded from 50 to 80 and the other, worth 10, is dropped."""
+    warehouse = Warehouse(tmp_path, tables, {"as_of": "2026-04-20 12:00:00"})
+    billing = Billing()
+    billing.subscribe("waits", "cus_1", 8000, created="2026-04-01")
+    billing.invoice("waits", "cus_1", "2026-04-01", "2026-05-01", 5000)
+    billing.line(
+        "in_waits_2026-04-01", "waits", "cus_1", "2026-04-01", "2026-05-01", 1000, subscription_item_id="si_more"
+    )
+    rows = dict(billing.rows)
+    if "raw_stripe.invoice_items" in tables:
+        rows["stripe__invoice_items"] = [
+            _waiting("si_waits", 5000, -3500),
+            _waiting("si_waits", 8000, 5600),
+            _waiting("si_more", 1000, -700),
+            # Use is never MRR, and what was deleted will not be invoiced.
+            _waiting("si_use", 9000, 6300, recurring_usage_type="metered"),
+            _waiting("si_gone", 9000, 6300, is_deleted=True),
+        ]
+    warehouse.insert(**rows)
+    assert problems(warehouse.build()) == []
+    found = {day: change for _, day, kind, change in _events(warehouse) if kind != "new"}
+    if dropped_on == upgraded_on:
+        assert found == {upgraded_on: 20.0}
+    else:
+        assert found == {upgraded_on: 30.0}

@@ -48,6 +48,16 @@ def test_every_customer_is_worth_the_truth_at_the_end_of_every_month(world: tupl
         assert ours[month] == truth.mrr_on(company, last_day, rates=rate), month
 
 
+def test_changes_that_wait_for_their_invoice_are_among_them(world: tuple[Company, Warehouse]) -> None:
+    company, warehouse = world
+    waiting = [
+        item.id for item in company.ledger.invoice_items.values() if item.invoice is None and item.line.proration
+    ]
+    assert waiting
+    known = warehouse.rows("select invoice_line_id from intermediate.int_stripe__pending_changes")
+    assert {row[0] for row in known} == set(waiting)
+
+
 def test_every_movement_is_the_true_one(world: tuple[Company, Warehouse]) -> None:
     company, warehouse = world
     theirs = [

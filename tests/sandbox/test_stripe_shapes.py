@@ -53,6 +53,16 @@ def test_coupons_are_what_stripe_describes(stripe):
     assert [complaints(check, coupon) for coupon in coupons] == [[]] * 5
 
 
+def test_invoice_items_are_what_stripe_describes(stripe):
+    check = schema_validator("stripe", "invoiceitem")
+    items = stripe.all("/v1/invoiceitems")
+    assert items
+    assert [found for item in items if (found := complaints(check, item))] == []
+    waiting = stripe.all("/v1/invoiceitems", pending="true")
+    assert 0 < len(waiting) < len(items)
+    assert {item["invoice"] for item in waiting} == {None}
+
+
 @pytest.mark.parametrize("name", SINGLES)
 def test_a_single_object_is_the_one_of_the_list(stripe, name):
     listed = stripe.json(f"/v1/{name}", limit=1)["data"][0]

@@ -147,6 +147,28 @@ def test_two_reads_make_the_same_table_as_one(sandbox, name):
     assert not any(read(sandbox, name, cursor)[0].values())
 
 
+def test_what_waits_to_be_invoiced_arrives_and_stays_after_its_invoice(sandbox):
+    before, cursor = read(sandbox, "invoice_items")
+    items = sandbox.company.ledger.invoice_items
+    assert {row["id"] for row in before["invoice_items"]} == set(items)
+    waiting = [row for row in before["invoice_items"] if row["invoice_id"] is None]
+    assert waiting
+    row, item = waiting[0], items[waiting[0]["id"]]
+    assert (row["created"], row["amount"], row["subscription_item_id"]) == (
+        datetime.fromtimestamp(item.created, UTC), item.line.amount, item.line.item,
+    )  # fmt: skip
+    sandbox.advance(days=3)
+
+    rows, _ = read(sandbox, "invoice_items", cursor)
+
+    everything, _ = read(sandbox, "invoice_items")
+    merged = declared(before["invoice_items"]) | declared(rows["invoice_items"])
+    # Stripe tells nobody when an item comes onto an invoice: the line of the invoice does.
+    told = {key: {**row, "invoice_id": None} for key, row in merged.items()}
+    assert told == {key: {**row, "invoice_id": None} for key, row in declared(everything["invoice_items"]).items()}
+    assert set(items) == set(merged)
+
+
 def test_parts_alone_are_read_through_their_owners(sandbox):
     rows, _ = read(sandbox, "invoice_lines")
     together, _ = read(sandbox, "invoices", None, "invoice_lines")

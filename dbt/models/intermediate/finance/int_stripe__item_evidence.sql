@@ -5,6 +5,10 @@ with lines as (
     select * from {{ ref('int_stripe__recurring_lines') }}
     where {{ of_changed_customers() }}
 
+    union all
+
+    select * from {{ ref('int_stripe__pending_changes') }}
+
 ),
 
 periods as (
