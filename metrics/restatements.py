@@ -9,7 +9,7 @@ Both versions are read where they are published, in any warehouse. The month tha
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -21,6 +21,7 @@ from portal.warehouse import Warehouse
 MONTHLY = "mart_finance.mrr_monthly"
 BY_CUSTOMER = "mart_finance.mrr_by_customer_month"
 INVOICES = "mart_finance.mrr_invoices"
+READINGS = "mart_finance.mrr_readings"
 #: How many customers and invoices of a month are kept by name; all are counted.
 NAMED = 5
 #: Seconds that a worker waits for an answer.
@@ -114,7 +115,7 @@ class Restated:
 
 @dataclass(frozen=True)
 class Comparison:
-    """`note`: a sentence when months could not be compared one by one."""
+    """`note`: a sentence when months could not be compared one by one, or when what was seen of subscriptions is lost."""
 
     months: tuple[Restated, ...] = ()
     note: str = ""
@@ -123,6 +124,25 @@ class Comparison:
 def compare(warehouse: Warehouse, before: str, after: str) -> Comparison:
     """What version `after` makes of the months that were over in `before`. Raises `PortalError` when it cannot be read."""
     there = [set(warehouse.columns(location)) for location in (before, after)]
+    found = _compare_months(warehouse, before, after, there)
+    notes = [found.note, _begun_again(warehouse, before, after) if all(READINGS in marts for marts in there) else ""]
+    return replace(found, note=" ".join(note for note in notes if note))
+
+
+def _begun_again(warehouse: Warehouse, before: str, after: str) -> str:
+    """Whether what was seen of subscriptions in earlier builds is gone, as a sentence."""
+    asked = f"select min(watched_since) as since from {READINGS}"
+    days = [warehouse.query(location, asked).rows[0][0] for location in (before, after)]
+    if None in days or _day(days[1]) <= _day(days[0]):
+        return ""
+    earlier, later = (f"{day.day} {day:%B %Y}" for day in map(_day, days))
+    return (
+        f"What Stripe said of subscriptions is known since {later} only, before since {earlier}: the warehouse was emptied "
+        "or restored, and what was seen in between is lost."
+    )
+
+
+def _compare_months(warehouse: Warehouse, before: str, after: str, there: Sequence[set[str]]) -> Comparison:
     if not all({MONTHLY, BY_CUSTOMER} <= marts for marts in there):
         return Comparison()
     earlier, later = (_months(warehouse, location) for location in (before, after))
@@ -132,7 +152,9 @@ def compare(warehouse: Warehouse, before: str, after: str) -> Comparison:
     currencies = [{row["currency"] for row in rows.values()} for rows in (earlier, later)]
     if currencies[0] != currencies[1]:
         names = [text.listed([str(name).upper() for name in sorted(found)]) for found in currencies]
-        return Comparison(note=f"All money is in {names[1]} from now on, before in {names[0]}.")
+        return Comparison(
+            note=f"All money is in {names[1]} from now on, before in {names[0]}; months that were over are not compared."
+        )
     until = max(closed)
     customers = _by_month(warehouse.query(after, _LARGEST, [until], before=before, timeout=TIMEOUT).as_dicts())
     months = sorted(month for month in {*customers, *_differing(earlier, later)} if month <= until)

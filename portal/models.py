@@ -35,7 +35,7 @@ class Publication(Run):
     outcome = models.CharField(max_length=10, choices=Outcome.choices, blank=True, default="")
     # Sentences, when held.
     reasons = models.JSONField(default=list)
-    # A sentence when nobody can tell, month by month, what this version says otherwise about months that were over.
+    # A sentence about history that no Restatement can say: it could not be compared, or something of it is lost.
     history_note = models.TextField(blank=True)
     # Where the warehouse keeps this version; empty when held, or when the version was discarded.
     location = models.CharField(max_length=255, blank=True)

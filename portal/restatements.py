@@ -32,7 +32,7 @@ MOST_TOLD = 500
 
 @dataclass(frozen=True)
 class History:
-    """Rows to be saved with the publication; `note` when months could not be compared one by one."""
+    """Rows to be saved with the publication; `note`: what cannot be said in rows."""
 
     rows: tuple[Restatement, ...] = ()
     note: str = ""
@@ -51,8 +51,7 @@ def observe(warehouse: Warehouse, publication: Publication, location: str) -> Hi
         failure = as_portal_error(error)
         logger.warning("Two versions could not be compared: %s %s", failure.sentence, failure.detail)
         return History(note=f"Whether it changed months that were over is not known: {failure.sentence}")
-    note = f"{found.note} Months that were over are not compared one by one." if found.note else ""
-    return History(tuple(rows), note)
+    return History(tuple(rows), found.note)
 
 
 # --- in words -------------------------------------------------------------------------------------------------------

@@ -120,7 +120,20 @@ def test_a_month_that_is_no_more_is_restated_to_nothing(duckdb_place: Place) -> 
 def test_another_currency_is_said_instead_of_compared(duckdb_place: Place) -> None:
     before = publish(duckdb_place, "1", BEFORE, INVOICES)
     found = compare(duckdb_place.warehouse, before, publish(duckdb_place, "2", BEFORE, INVOICES, "eur"))
-    assert found == Comparison(note="All money is in EUR from now on, before in USD.")
+    note = "All money is in EUR from now on, before in USD; months that were over are not compared."
+    assert found == Comparison(note=note)
+
+
+def test_subscriptions_that_are_watched_anew_are_said(duckdb_place: Place) -> None:
+    locations = []
+    for number, day in enumerate(("2026-01-16", "2026-01-16", "2026-05-02")):
+        duckdb_place.write("mart_finance.mrr_readings", f"select date '{day}' as watched_since")
+        locations.append(publish(duckdb_place, str(number), BEFORE, INVOICES))
+    assert compare(duckdb_place.warehouse, *locations[:2]) == Comparison()
+    note = compare(duckdb_place.warehouse, *locations[1:]).note
+    assert note.startswith(
+        "What Stripe said of subscriptions is known since 2 May 2026 only, before since 16 January 2026"
+    )
 
 
 def test_which_invoices_is_unknown_while_a_version_does_not_tell(duckdb_place: Place) -> None:
