@@ -27,6 +27,12 @@ items as (
 
 ),
 
+pending_items as (
+
+    select * from {{ ref('stg_stripe__invoice_items') }}
+
+),
+
 payment_attempts as (
 
     select * from {{ ref('stg_stripe__charges') }}
@@ -85,6 +91,14 @@ inputs as (
         {{ moments_passed(['items.created_at']) }} as moments_passed
     from items
     inner join subscriptions on items.subscription_id = subscriptions.subscription_id
+
+    union all
+
+    select
+        customer_id,
+        {{ row_hash('pending_items') }} as row_hash,
+        {{ moments_passed(['created_at', 'period_start_at', 'period_end_at']) }} as moments_passed
+    from pending_items
 
     union all
 

@@ -8,6 +8,7 @@ with lines as (
     union all
 
     select * from {{ ref('int_stripe__pending_changes') }}
+    where {{ of_changed_customers() }}
 
 ),
 

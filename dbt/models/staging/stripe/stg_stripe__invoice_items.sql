@@ -41,7 +41,7 @@ renamed as (
         {{ utc_timestamp('period_start') }} as period_start_at,
         {{ utc_timestamp('period_end') }} as period_end_at,
         cast(unit_amount as {{ dbt.type_bigint() }}) as unit_amount_minor,
-        cast(unit_amount_decimal as {{ dbt.type_numeric() }}) as unit_amount_minor_exact,
+        {{ exact_number('unit_amount_decimal') }} as unit_amount_minor_exact,
         cast(recurring_interval as {{ dbt.type_string() }}) as recurring_interval,
         cast(recurring_interval_count as {{ dbt.type_bigint() }}) as recurring_interval_count,
         cast(recurring_usage_type as {{ dbt.type_string() }}) as recurring_usage_type,
