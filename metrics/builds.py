@@ -7,8 +7,10 @@ perform()        one dbt invocation over everything that changed since the last 
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils.module_loading import import_string
@@ -74,7 +76,7 @@ def perform(build: Build, without_tests: Collection[str] = ()) -> BuildOutcome |
         Build.objects.fail(build.pk, failure, changed=changed)
         return None
     # A full build looks at every raw table, so the scan does too.
-    _write(build, changed, changed or sorted(request.raw_tables), syncs, outcome)
+    _write(build, changed, changed or sorted(request.raw_tables), syncs, outcome, request.vars)
     return outcome
 
 
@@ -93,13 +95,19 @@ def _feeds(project: ProjectDoc) -> dict[str, list[str]]:
 
 
 def _write(
-    build: Build, changed: list[str], raw_touched: list[str], syncs: list[SyncRun], outcome: BuildOutcome
+    build: Build,
+    changed: list[str],
+    raw_touched: list[str],
+    syncs: list[SyncRun],
+    outcome: BuildOutcome,
+    chosen: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
     project = documentation()
     values = {
         "changed": changed,
         "touched": sorted({*raw_touched, *outcome.touched}),
         "feeds": _feeds(project),
+        "switches": dict(chosen),
         "left_out": list(outcome.left_out),
         "definition": outcome.definition,
         "models_built": outcome.models,

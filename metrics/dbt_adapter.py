@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from metrics import dbt_project, dbt_tests
 from metrics.dbt_definition import definition_of
 from metrics.dbt_selection import Mart, Selection, SourceTable, choose, descendants, needs
-from metrics.dbt_types import BuildOutcome, BuildRequest, NodeOutcome
+from metrics.dbt_types import MODEL_FAILED, BuildOutcome, BuildRequest, NodeOutcome
 from portal.failures import PortalError, TerminalError, TransientError
 from portal.warehouse.names import spoken
 
@@ -294,7 +294,7 @@ def _model_error(nodes: list[NodeOutcome], results: Any, location: dbt_project.L
     )
     if "Could not set lock on file" in detail:
         return TransientError("Another process was writing to the warehouse.", detail, kind="warehouse_busy")
-    return TerminalError(f"{what} {names} could not be built.{rest}", detail, kind="dbt_model")
+    return TerminalError(f"{what} {names} could not be built.{rest}", detail, kind=MODEL_FAILED)
 
 
 def _refusal(exception: BaseException | None) -> PortalError:

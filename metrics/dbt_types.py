@@ -30,6 +30,9 @@ class BuildRequest:
     without_tests: frozenset[str] = frozenset()
 
 
+# The kind of failure of a build in which dbt models broke and the others were built.
+MODEL_FAILED = "dbt_model"
+
 # dbt's words for a dbt model that could not be built and for a test that does not hold.
 BAD_STATUSES = ("error", "fail", "runtime error")
 

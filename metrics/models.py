@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import Q
 from django.urls import reverse
 
+from metrics.dbt_types import MODEL_FAILED
 from metrics.models_switches import MetricSwitches, SwitchPreview
 from portal.runs import Run, RunStatus
 from sources.models import Source, Stream, SyncRun
@@ -23,6 +24,8 @@ class Build(Run):
     touched = models.JSONField(default=list)
     # Raw dataset → the marts that are computed from it, by the dbt project as it was: {"raw_stripe": ["mart_…"]}.
     feeds = models.JSONField(default=dict)
+    # The switches of the metrics it was built by: what was built by others is never mixed with it.
+    switches = models.JSONField(default=dict)
     # In words: what was left out and why ("pull_requests: no GitHub source").
     left_out = models.JSONField(default=list)
     # What MRR was computed by besides the rows: SQL, switches, exchange rates (`metrics.dbt_definition`).
@@ -43,6 +46,11 @@ class Build(Run):
 
     def get_absolute_url(self) -> str:
         return reverse("build", args=[self.pk])
+
+    @property
+    def broke_in_part(self) -> bool:
+        """Whether some dbt models could not be built while dbt went on with the rest."""
+        return self.status == RunStatus.FAILED and self.failure_kind == MODEL_FAILED
 
 
 class BuildNode(models.Model):

@@ -177,6 +177,8 @@ def _last_built(dataset: Dataset, now: datetime) -> str:
 
 def _held(dataset: Dataset, publication: PublicationState, now: datetime) -> str:
     """Why people do not see what was built last; empty when they do."""
+    if publication.current is not None and (told := publication.current.kept.get(dataset.name)):
+        return f"People see it as it was published before. {told['because']}"
     if dataset.layer != Dataset.Layer.MART or publication.held is None or dataset.built_at is None:
         return ""
     current = publication.current

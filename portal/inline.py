@@ -150,6 +150,8 @@ def _conclude(report: Report) -> None:
     latest = Publication.objects.exclude(outcome="").order_by("-pk").first()
     if latest is not None:
         report.publication = {"status": latest.outcome, "reasons": latest.reasons}
+        if latest.kept:
+            report.publication["kept"] = sorted(latest.kept)
     unpublished = Publication.objects.order_by("-pk").first()
     failed = (
         any(entry["status"] != RunStatus.SUCCEEDED for entry in report.syncs)

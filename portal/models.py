@@ -37,6 +37,9 @@ class Publication(Run):
     reasons = models.JSONField(default=list)
     # A sentence about history that no Restatement can say: it could not be compared, or something of it is lost.
     history_note = models.TextField(blank=True)
+    # Marts that are in this version as an earlier one showed them: {"mart_…": {"because": sentence, "publication": pk of
+    # the version that took them from a build, None when no version has them}}.
+    kept = models.JSONField(default=dict)
     # Where the warehouse keeps this version; empty when held, or when the version was discarded.
     location = models.CharField(max_length=255, blank=True)
 

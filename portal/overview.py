@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from django.db.models import CharField, Count, F, Min, Q, Subquery, Value, Window
+from django.db.models import CharField, Count, Exists, F, Min, OuterRef, Q, Subquery, Value, Window
 from django.db.models.functions import Coalesce
 
 from metrics.models import Build
@@ -240,7 +240,10 @@ def signals() -> Signals:
         )
 
     parts = [of(model.objects.active(), name, Min("pk"), Min("queued_at")) for name, model in _STAGES.items()]
-    parts.append(of(SyncRun.objects.filter(awaits_build=True), "waiting", Count("pk"), Min("finished_at")))
+    # What a build took along that was published in part waits for nothing but what is kept, which is said there.
+    shown = Publication.objects.published().filter(build__syncs=OuterRef("pk"))
+    waiting = SyncRun.objects.filter(~Exists(shown), awaits_build=True)
+    parts.append(of(waiting, "waiting", Count("pk"), Min("finished_at")))
     parts.append(
         of(Notification.objects.undelivered().filter(attempts__gt=0), "undelivered", Count("pk"), Min("created_at"))
     )

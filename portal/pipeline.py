@@ -7,7 +7,8 @@ calling.
     sync         rows into raw_<source>; new data asks for a build
     build        dbt, downstream of what changed since the last good build; one at a time, syncs share it
     scan         checks on what the build touched
-    publication  the gate: published for everybody, or held with reasons
+    publication  the gate: published for everybody, or held with reasons; when dbt models broke, what stands below them
+                 stays as it was published (`portal.parts`)
 
 A build does not start while a scan or a publication is on its way: what is published is what was scanned.
 """
@@ -26,6 +27,7 @@ from metrics.models import Build, SwitchPreview
 from portal import restatements
 from portal.failures import PortalError, as_portal_error
 from portal.models import Publication, Restatement
+from portal.parts import Parts, origins, parts_of
 from portal.runs import RunStatus, Trigger, heartbeat
 from portal.warehouse import get_warehouse
 from quality import column_watch, dbt_checks, incidents, logs, results, scans
@@ -154,7 +156,7 @@ def build(pk: int) -> list[Step]:
     if outcome is not None:
         dbt_checks.record(row, builds.documentation())
     _report_build(row)
-    if outcome is None or row.status != RunStatus.SUCCEEDED:
+    if row.status != RunStatus.SUCCEEDED and not row.broke_in_part:
         publication = Publication.objects.create(build=row, trigger=Trigger.UPSTREAM)
         return [MAIL, Step("run_publication", publication.pk)]
     scan_row = Scan.objects.create(build=row, datasets=_unscanned(row), trigger=Trigger.UPSTREAM)
@@ -234,16 +236,26 @@ def publish(pk: int) -> list[Step]:
     steps = [MAIL]
     try:
         with heartbeat(Publication.objects.all(), pk), warehouse.writer():
-            reasons = reasons_to_hold(row)
+            current = Publication.objects.current()
+            parts = parts_of(row.build, current)
+            reasons = reasons_to_hold(row, parts)
             if reasons:
                 Publication.objects.succeed(pk, outcome=Publication.Outcome.HELD, reasons=reasons)
             else:
+                before = current.location if current else ""
+                there = set(warehouse.columns(before)) if before and parts.kept else set()
+                kept = origins(parts.kept, current, there)
                 # The new version is complete before its location is written; a reader sees the old or the new.
-                location = warehouse.publish(f"{pk:08d}")
+                location = warehouse.publish(f"{pk:08d}", kept=kept, kept_from=before if there else "")
                 history = restatements.observe(warehouse, row, location)
                 with transaction.atomic():
-                    published = Publication.Outcome.PUBLISHED
-                    Publication.objects.succeed(pk, outcome=published, location=location, history_note=history.note)
+                    Publication.objects.succeed(
+                        pk,
+                        outcome=Publication.Outcome.PUBLISHED,
+                        location=location,
+                        kept=kept,
+                        history_note=history.note,
+                    )
                     Restatement.objects.bulk_create(history.rows)
                 for trouble in ("publication", "lost:build", "lost:scan", "lost:publication"):
                     incidents.resolve(trouble, "A newer version was published.")
@@ -257,11 +269,11 @@ def publish(pk: int) -> list[Step]:
     return steps
 
 
-def reasons_to_hold(row: Publication) -> list[str]:
-    """Every reason not to publish, as sentences; [] opens the gate."""
-    if row.build.status != RunStatus.SUCCEEDED:
-        return [row.build.failure_sentence or "The metrics could not be built."]
-    reasons = []
+def reasons_to_hold(row: Publication, parts: Parts) -> list[str]:
+    """Every reason to publish nothing, as sentences; [] opens the gate for all but what `parts` keeps."""
+    if row.scan is None and parts.refusal:
+        return [parts.refusal]
+    reasons = [parts.refusal] if parts.refusal else []
     if row.scan is None or row.scan.status != RunStatus.SUCCEEDED:
         reasons.append("The checks could not be run, so nobody knows whether the data is right.")
     newer = Build.objects.filter(pk__gt=row.build_id, started_at__isnull=False).order_by("-pk").first()

@@ -5,9 +5,10 @@ Only the sources that feed the dashboard's marts count. Unknown is never called 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db.models import Max
 from django.urls import reverse
@@ -54,12 +55,16 @@ def trust(seen: Overview, marts: Collection[str]) -> Trust:
     if current is None:
         return Trust(None, None, (Finding("quiet", "Nothing is published yet."),))
     feeding = _feeding(seen.sources, current, marts)
-    findings = [*_held(seen), *_late(feeding), *_waiting(seen)]
+    kept = {mart: told for mart, told in current.kept.items() if mart in marts}
+    earlier = _earlier(kept)
+    findings = [*_held(seen), *_kept(kept, earlier, marts, seen), *_late(feeding), *_waiting(seen)]
     if not findings:
         findings = [_all_is_well(feeding)]
     findings += _history(seen, marts)
     findings.sort(key=lambda finding: _ORDER.index(finding.tone))
-    return Trust(_as_of(feeding, current), current.finished_at, tuple(findings))
+    shown = [current, *earlier.values()] if set(kept) != set(marts) else [*earlier.values()] or [current]
+    moments = [moment for one in shown if (moment := _as_of(_feeding(seen.sources, one, marts), one)) is not None]
+    return Trust(min(moments, default=None), current.finished_at, tuple(findings))
 
 
 def _feeding(sources: Iterable[SourceRow], current: Publication, marts: Collection[str]) -> list[SourceRow]:
@@ -100,6 +105,31 @@ def _held(seen: Overview) -> list[Finding]:
             ("What holds it", reverse("build", args=[state.held.build_id])),
         )
     ]
+
+
+def _earlier(kept: Mapping[str, Any]) -> dict[int, Publication]:
+    """The versions from which marts were kept; one query when there are any."""
+    wanted = {told["publication"] for told in kept.values()} - {None}
+    return {one.pk: one for one in Publication.objects.filter(pk__in=wanted).select_related("build")} if wanted else {}
+
+
+def _kept(
+    kept: Mapping[str, Any], earlier: Mapping[int, Publication], marts: Collection[str], seen: Overview
+) -> list[Finding]:
+    """Which of these marts are older than the rest, since when and why."""
+    found = []
+    for mart, told in sorted(kept.items()):
+        origin = earlier.get(told["publication"])
+        link = (mart, reverse("dataset", args=[mart]))
+        if origin is None or origin.finished_at is None:
+            found.append(Finding("bad", f"{mart} is not there: {as_clause(told['because'])}.", link))
+            continue
+        since = clock(origin.finished_at, seen.now)
+        mixed = " The rest of this page is newer, so that numbers may differ." if len(kept) < len(marts) else ""
+        found.append(
+            Finding("bad", f"{mart} is kept as published {since}, because {as_clause(told['because'])}.{mixed}", link)
+        )
+    return found
 
 
 def _late(feeding: list[SourceRow]) -> list[Finding]:

@@ -34,7 +34,8 @@ def judge(seen: Overview) -> Verdict:
         return replace(verdict, notes=(*verdict.notes, *_history(seen)))
     tone, sentence = findings[0]
     announce = sentence
-    if seen.publication.current and not seen.publication.held:
+    current = seen.publication.current
+    if current and not current.kept and not seen.publication.held:
         sentence += f" The numbers are from {_published_ago(seen)}."
     return Verdict(tone, sentence, announce, (*_words(findings[1:]), *_history(seen)))
 
@@ -94,7 +95,13 @@ def _publication(seen: Overview) -> list[Finding]:
         if seen.signals.working:
             return [("quiet", "The first numbers are on their way: they are being built and checked right now.")]
         return [("quiet", "Nothing is published yet. The first numbers appear after the first sync.")]
-    found = [("warn", state.current.history_note)] if state.current.history_note else []
+    found = []
+    if kept := sorted(state.current.kept):
+        because = as_clause(state.current.kept[kept[0]]["because"])
+        some = f"{listed(kept, most=3)} {'is' if len(kept) == 1 else 'are'}"
+        found.append(("bad", f"{some} kept as published before because {because}."))
+    if state.current.history_note:
+        found.append(("warn", state.current.history_note))
     waiting = seen.signals.waiting_since
     if waiting and seen.now - waiting > WAITING_AFTER:
         found.append(("warn", f"New data has been waiting to be published since {clock(waiting, seen.now)}."))

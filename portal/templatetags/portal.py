@@ -67,6 +67,7 @@ BADGES: dict[str, tuple[str, str, str]] = {
     "acknowledged": ("warn", "eye", "Acknowledged"),
     "resolved": ("good", "check", "Resolved"),
     "published": ("good", "check", "Published"),
+    "published_in_part": ("warn", "alert", "Published in part"),
     "held": ("bad", "hold", "Held"),
     "delivered": ("good", "check", "Delivered"),
     "undelivered": ("warn", "alert", "Not delivered"),

@@ -148,6 +148,9 @@ def _scan_sentence(counts: dict[str, int]) -> str:
 def _publish_stage(publication: Publication | None) -> Stage:
     if publication is None:
         return Stage("publish", "Publish", "waiting")
+    if publication.kept:
+        sentence = f"{plural(len(publication.kept), 'mart is', 'marts are')} kept as published before"
+        return Stage("publish", "Publish", "published_in_part", sentence, publication)
     sentence = publication.failure_sentence or " ".join(publication.reasons)
     return Stage("publish", "Publish", publication.outcome or publication.status, sentence, publication)
 
@@ -206,6 +209,8 @@ def _ending(stage: Stage, took: str) -> tuple[str, str, str]:
     if stage.state in ("failed", "held"):
         verb = "Held" if stage.state == "held" else f"{stage.title} failed"
         return "bad", f"{verb}: {stage.sentence}", detail
+    if stage.state == "published_in_part":
+        return "warn", f"Published in part: {stage.sentence}.", ""
     if stage.state == "published":
         return "good", "Published for everybody.", ""
     tone = {"found_failures": "bad", "found_warnings": "warn"}.get(stage.state, "good")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -42,9 +42,13 @@ class Warehouse(Protocol):
     def tables_with(self, column: str, *, schema_prefix: str = "") -> set[str]:
         """Those of `tables` that have a column of this name."""
 
-    def publish(self, version: str, *, schema_prefix: str = "mart_") -> str:
+    def publish(
+        self, version: str, *, schema_prefix: str = "mart_", kept: Collection[str] = (), kept_from: str = ""
+    ) -> str:
         """Make the candidate marts readable as one new version; returns its location. Costs what the marts weigh.
 
+        `kept`: these ("mart_finance.mrr_monthly") are not taken from the candidates but as they are in the version
+        `kept_from` (a location); what is not in there is not in the new one.
         The new version is complete and durable when this returns; nothing reads it until its location is recorded.
         """
 

@@ -18,7 +18,7 @@ import concurrent.futures
 import datetime as dt
 import decimal
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -85,19 +85,31 @@ class BigQueryWarehouse:
     def _datasets(self) -> list[str]:
         return [dataset.dataset_id for dataset in self._client().list_datasets()]
 
-    def publish(self, version: str, *, schema_prefix: str = names.MART) -> str:
+    def publish(
+        self, version: str, *, schema_prefix: str = names.MART, kept: Collection[str] = (), kept_from: str = ""
+    ) -> str:
         location = names.version_of(version)
         with self.writer(), _foreseen():
             made = {dataset for dataset in self._datasets() if dataset.startswith(f"{location}__")}
             for leftover in made:  # of an attempt that broke off
                 self._client().delete_dataset(leftover, delete_contents=True, not_found_ok=True)
             for dataset in self._candidates(schema_prefix):
-                target = names.of_version(location, names.spoken(dataset))
-                self._make(target)
-                for table in self._client().list_tables(dataset):
-                    self._copy(f"{dataset}.{table.table_id}", f"{target}.{table.table_id}", table.table_type)
+                self._take(dataset, names.spoken(dataset), location, lambda mart: mart not in kept)
+            before = [dataset for dataset in self._datasets() if kept_from and dataset.startswith(f"{kept_from}__")]
+            for dataset in before:
+                self._take(dataset, dataset.removeprefix(f"{kept_from}__"), location, lambda mart: mart in kept)
             self._point_views(location)
         return location
+
+    def _take(self, dataset: str, spoken: str, location: str, is_wanted: Callable[[str], bool]) -> None:
+        """Those tables of a dataset that are wanted ("mart_finance.mrr_monthly"), into the version."""
+        wanted = [table for table in self._client().list_tables(dataset) if is_wanted(f"{spoken}.{table.table_id}")]
+        if not wanted:
+            return
+        target = names.of_version(location, spoken)
+        self._make(target)
+        for table in wanted:
+            self._copy(f"{dataset}.{table.table_id}", f"{target}.{table.table_id}", table.table_type)
 
     def _copy(self, source: str, target: str, kind: str) -> None:
         how = "clone" if kind == "TABLE" else "as select * from"  # a view has nothing to clone

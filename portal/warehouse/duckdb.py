@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,9 @@ class DuckDBWarehouse:
         ).fetchall()
         return [(schema, table) for schema, table in rows if schema.startswith(schema_prefix)]
 
-    def publish(self, version: str, *, schema_prefix: str = "mart_") -> str:
+    def publish(
+        self, version: str, *, schema_prefix: str = "mart_", kept: Collection[str] = (), kept_from: str = ""
+    ) -> str:
         import duckdb
 
         self.published_dir.mkdir(parents=True, exist_ok=True)
@@ -80,11 +82,10 @@ class DuckDBWarehouse:
             with self.writer(), duckdb.connect(str(self.path)) as connection:
                 connection.execute(f"attach '{draft}' as published")
                 for schema, table in self._tables(connection, schema_prefix):
-                    target = f"published.{quoted(schema)}"
-                    connection.execute(f"create schema if not exists {target}")
-                    connection.execute(
-                        f"create table {target}.{quoted(table)} as select * from {quoted(schema)}.{quoted(table)}"
-                    )
+                    if f"{schema}.{table}" not in kept:
+                        self._copy(connection, "", schema, table)
+                if kept and kept_from:
+                    self._keep(connection, kept, self.published_dir / Path(kept_from).name)
                 connection.execute("checkpoint published")
                 connection.execute("detach published")
             with open(draft, "rb") as file:
@@ -94,6 +95,24 @@ class DuckDBWarehouse:
             draft.unlink(missing_ok=True)
             Path(f"{draft}.wal").unlink(missing_ok=True)
         return final.name
+
+    def _keep(self, connection: Any, kept: Collection[str], before: Path) -> None:
+        connection.execute(f"attach '{before}' as before (read_only)")
+        there = connection.execute(
+            "select schema_name, table_name from duckdb_tables() where database_name = 'before' order by 1, 2"
+        ).fetchall()
+        for schema, table in there:
+            if f"{schema}.{table}" in kept:
+                self._copy(connection, "before.", schema, table)
+        connection.execute("detach before")
+
+    @staticmethod
+    def _copy(connection: Any, database: str, schema: str, table: str) -> None:
+        target = f"published.{quoted(schema)}"
+        connection.execute(f"create schema if not exists {target}")
+        connection.execute(
+            f"create table {target}.{quoted(table)} as select * from {database}{quoted(schema)}.{quoted(table)}"
+        )
 
     def discard_unpublished(self, keep: Iterable[str]) -> list[str]:
         kept = set(keep)

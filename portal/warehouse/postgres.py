@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -116,23 +116,33 @@ class PostgresWarehouse:
                 if not names.is_published(schema) and names.spoken(schema).startswith(schema_prefix)
             }
 
-    def publish(self, version: str, *, schema_prefix: str = names.MART) -> str:
+    def publish(
+        self, version: str, *, schema_prefix: str = names.MART, kept: Collection[str] = (), kept_from: str = ""
+    ) -> str:
         location = names.version_of(version)
         with self.writer(), self.connected("publish") as connection, connection.transaction():
             # One moment of all marts; and all of it or, when it breaks off, nothing.
             connection.execute("set transaction isolation level repeatable read")
-            self._copy(connection, location, schema_prefix)
+            self._copy(connection, location, schema_prefix, kept, kept_from)
             self._swap(connection, location)
         return location
 
     @staticmethod
-    def _copy(connection: psycopg.Connection[Any], location: str, schema_prefix: str) -> None:
+    def _copy(
+        connection: psycopg.Connection[Any], location: str, schema_prefix: str, kept: Collection[str], kept_from: str
+    ) -> None:
         relations = connection.execute(_RELATIONS).fetchall()
         _drop(connection, {schema for schema, _ in relations if schema.startswith(f"{location}__")}, with_views=True)
         for schema, table in relations:
-            if names.is_published(schema) or not names.spoken(schema).startswith(schema_prefix):
+            spoken = names.spoken(schema)
+            if kept_from and schema.startswith(f"{kept_from}__"):
+                spoken = schema.removeprefix(f"{kept_from}__")
+                is_wanted = f"{spoken}.{table}" in kept
+            else:
+                is_wanted = not names.is_published(schema) and f"{spoken}.{table}" not in kept
+            if not is_wanted or not spoken.startswith(schema_prefix):
                 continue
-            target = names.of_version(location, names.spoken(schema))
+            target = names.of_version(location, spoken)
             connection.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(target)))
             connection.execute(
                 sql.SQL("create table {} as select * from {}").format(

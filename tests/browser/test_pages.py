@@ -165,7 +165,7 @@ def test_a_lineage_is_walked_from_the_dashboard_to_the_source(reader: Reader, wi
     seen = picture if width > 960 else lists
     expect(picture).to_be_visible(visible=width > 960)
     expect(lists).to_be_visible(visible=width <= 960)
-    seen.get_by_role("link", name="mrr_events").focus()
+    seen.get_by_role("link", name="mrr_events").first.focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="mart_finance.mrr_events")).to_be_visible()
     seen.get_by_role("link", name="Stripe (billing)").click()

@@ -80,6 +80,23 @@ class TestContract:
         location = place.warehouse.publish("00000002")
         assert list(place.warehouse.columns(location)) == ["mart_finance.numbers"]
 
+    def test_a_mart_can_be_kept_as_an_earlier_version_has_it(self, place: Place) -> None:
+        first = place.warehouse.publish("00000001")
+        write(place, 2)
+        second = place.warehouse.publish("00000002", kept={"mart_sales.numbers"}, kept_from=first)
+        ask = "select f.n, s.n from mart_finance.numbers as f cross join mart_sales.numbers as s"
+        assert place.warehouse.query(second, ask).rows == [(2, 1)]
+        write(place, 3)
+        third = place.warehouse.publish("00000003", kept={"mart_sales.numbers"}, kept_from=second)
+        assert place.warehouse.query(third, ask).rows == [(3, 1)]
+        assert place.warehouse.query(first, ask).rows == [(1, 1)]
+
+    def test_what_is_kept_and_was_never_published_is_not_in_the_version(self, place: Place) -> None:
+        first = place.warehouse.publish("00000001", kept={"mart_sales.numbers"})
+        assert list(place.warehouse.columns(first)) == ["mart_finance.numbers"]
+        second = place.warehouse.publish("00000002", kept={"mart_sales.numbers"}, kept_from=first)
+        assert list(place.warehouse.columns(second)) == ["mart_finance.numbers"]
+
     def test_only_kept_versions_stay(self, place: Place) -> None:
         locations = [place.warehouse.publish(f"{number:08d}") for number in range(3)]
         assert place.warehouse.discard_unpublished(locations[1:]) == [locations[0]]

@@ -125,8 +125,8 @@ def test_parts_that_were_never_seen_are_said(reader):
 
 def test_rows_that_wait_long_to_be_published_are_said(reader):
     portal = scenarios.healthy()
-    portal.sources["stripe"].runs.filter(pk=portal.run.pk).update(
-        awaits_build=True, finished_at=timezone.now() - timedelta(minutes=40)
+    make.SyncRunFactory(
+        source=portal.sources["stripe"], awaits_build=True, finished_at=timezone.now() - timedelta(minutes=40)
     )
     assert "New data has been waiting to be published since" in text_of(reader.get("/"))
 
