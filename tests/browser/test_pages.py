@@ -168,7 +168,7 @@ def test_a_lineage_is_walked_from_the_dashboard_to_the_source(reader: Reader, wi
     seen.get_by_role("link", name="mrr_events").first.focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="mart_finance.mrr_events")).to_be_visible()
-    seen.get_by_role("link", name="Stripe (billing)").click()
+    seen.get_by_role("link", name="Stripe (billing)").first.click()
     expect(page.get_by_role("heading", name="Stripe (billing)")).to_be_visible()
     page.get_by_role("row", name="charges").get_by_role("link", name="What is built from this").click()
     expect(page.get_by_role("heading", name="raw_stripe.charges")).to_be_visible()

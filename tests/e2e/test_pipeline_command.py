@@ -10,6 +10,11 @@ pytestmark = pytest.mark.slow
 
 QUESTION = Path(__file__).resolve().parents[1] / "fixtures" / "brief" / "mrr_waterfall.sql"
 
+# But for the standing warnings: the demo's exchange rates are made up.
+OPEN_INCIDENTS = (
+    "select count(*) from quality_incident where resolved_at is null and title not like 'Check warns: Exchange rates%'"
+)
+
 
 @pytest.fixture(scope="module")
 def first(portal):
@@ -126,7 +131,7 @@ def test_a_wrong_token_is_one_incident_one_mail_and_a_sentence(first, portal, co
     code, _ = portal.pipeline("--source", "stripe")
     assert code == 0
     assert [mail["To"] for mail in mailbox.messages] == ["demo@example.com"], "the all-clear"
-    assert portal.one("select count(*) from quality_incident where resolved_at is null") == 0
+    assert portal.one(OPEN_INCIDENTS) == 0
 
 
 def test_a_broken_check_holds_the_publication_and_mending_it_publishes(first, portal, company):
@@ -164,4 +169,4 @@ def test_passing_trouble_heals_within_the_run(first, portal, company):
     company.advance(hours=0.2)
     code, report = portal.pipeline("--source", "stripe")
     assert code == 0, report
-    assert portal.one("select count(*) from quality_incident where resolved_at is null") == 0
+    assert portal.one(OPEN_INCIDENTS) == 0

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from io import StringIO
 
 import pytest
+from django.apps import apps
 from django.core.management import call_command
 
 from metrics.builds import _write
@@ -12,7 +14,7 @@ from metrics.manifest import DataTestDoc, ProjectDoc
 from metrics.models import Build
 from quality import dbt_checks, results, scans
 from quality.models import Check, CheckResult, Incident, Notification, Outcome
-from tests.factories import BuildFactory, CheckFactory, ScanFactory, UserFactory
+from tests.factories import BuildFactory, CheckFactory, IncidentFactory, ScanFactory, UserFactory
 from tests.projects import built, project, rule_doc, rule_ran, with_nodes
 
 pytestmark = pytest.mark.django_db
@@ -198,3 +200,14 @@ def test_they_are_neither_exported_nor_switched_off_by_an_import(tmp_path):
     call_command("export_checks", stdout=out, stderr=StringIO())
     assert "select 1" not in out.getvalue()
     assert "row_count > 0" in out.getvalue()
+
+
+def test_incidents_of_the_old_kind_do_not_stay_open_after_an_upgrade():
+    old = IncidentFactory(kind="build", fingerprint="dbt:test.p.mrr_adds_up")
+    other = IncidentFactory(kind="build", fingerprint="build")
+    import_module("quality.migrations.0004_close_incidents_of_dbt_tests").close(apps, None)
+    old.refresh_from_db()
+    other.refresh_from_db()
+    assert "Nobody confirmed that the data is right" in old.resolution
+    assert (old.state, other.state) == ("resolved", "open")
+    assert not Notification.objects.exists(), "it is no all-clear"
