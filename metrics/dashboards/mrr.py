@@ -242,16 +242,14 @@ def _readings(published: Published, docs: ProjectDoc) -> list[Section]:
         return []
     now, since = months[-1], months[-1]["watched_since"]
     customers = text.plural(now["customers"], "customer")
-    if now["equal_customers"] == now["customers"]:
-        finding = f"MRR by invoices is what Stripe says of its subscriptions now, for all {customers}."
+    equal, known, unknown = (now[name] for name in ("equal_customers", "explained_customers", "unexplained_customers"))
+    finding = "Read from invoices and from what Stripe says of subscriptions now, MRR is the same for "
+    if equal == now["customers"]:
+        finding += f"all {customers}."
     else:
-        known, unknown = now["explained_customers"], now["unexplained_customers"]
-        said = [f"{text.number(known)} for a known reason"] if known else []
-        said += [f"{text.number(unknown)} without one"] if unknown else []
-        finding = (
-            f"MRR by invoices is what Stripe says of its subscriptions now for {text.number(now['equal_customers'])} "
-            f"of {customers}; {text.listed(said)} it is not."
-        )
+        said = [f"{_differ(known)} for a known reason"] if known else []
+        said += [f"{_differ(unknown)} and nobody knows why"] if unknown else []
+        finding += f"{text.number(equal)} of {customers}; {text.listed(said)}."
     rows = named(published, published.rows(DIFFERENCES, order="month desc, abs(difference) desc, customer_id"))
     return [
         Section(
@@ -263,6 +261,10 @@ def _readings(published: Published, docs: ProjectDoc) -> list[Section]:
             definitions=(of_mart(docs, READINGS), of_mart(docs, DIFFERENCES)),
         )
     ]
+
+
+def _differ(count: int) -> str:
+    return f"{text.number(count)} {'differs' if count == 1 else 'differ'}"
 
 
 def _scheduled(published: Published, docs: ProjectDoc) -> Section:

@@ -20,7 +20,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 @dataclass(frozen=True)
 class Column:
-    """`kind`: text, month (with "to date" while it runs), month_name, day, money, signed (money with its sign), cents and signed_cents (the same to the cent), count, rate (a fraction), ratio, flag.
+    """`kind`: text, month (with "to date" while it runs, or "restated"), month_name, day, money, signed (money with its sign), cents and signed_cents (the same to the cent), count, rate (a fraction), ratio, flag.
 
     A table with money carries its currency in each row under `currency`.
     """
@@ -73,6 +73,8 @@ def in_words(column: Column, row: dict[str, Any]) -> str:
     match column.kind:
         case "month":
             words = f"{value:%b %Y}"
+            if row.get("restated_on"):
+                return f"{words}, restated"
             return f"{words} to date" if row.get("is_complete") is False else words
         case "month_name":
             return f"{value:%b %Y}"

@@ -106,6 +106,7 @@ def test_a_restated_month_is_marked_with_what_was_published_first():
     (marked,) = [row for row in section.table.rows if "restated_on" in row]
     assert (marked["month"], marked["first_mrr"]) == (date(2026, 4, 1), Decimal("200.50"))
     assert marked["restated_on"] == date(2026, 6, 9)
+    assert "Apr 2026, restated" in [cells[0].words for cells in section.table.body()]
     assert "Restated after it was first published: April 2026." in section.note
     assert "first_mrr,restated_on" in next(iter(section.table.lines()))
 
@@ -125,8 +126,8 @@ def test_while_nothing_was_restated_nothing_is_said_of_it():
 def test_the_second_reading_says_for_whom_it_differs():
     section = board().section("readings")
     assert section.finding == (
-        "MRR by invoices is what Stripe says of its subscriptions now for 37 of 40 customers; "
-        "2 for a known reason and 1 without one it is not."
+        "Read from invoices and from what Stripe says of subscriptions now, MRR is the same for 37 of 40 customers; "
+        "2 differ for a known reason and 1 differs and nobody knows why."
     )
     assert "watched since 16 September 2026" in section.note
     assert [cell.words for cell in section.table.body()[1]][2:] == ["$12.50", "$10.00", "unexplained"]
