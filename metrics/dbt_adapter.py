@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -140,7 +140,8 @@ def _run(
 ) -> list[Any]:
     """Carry `command` out, and what is `asking` after it; fills `outcome` and returns dbt's run results."""
     rows: dict[str, int] = {}
-    at_the_end = [lambda connection: rows.update(_count_rows(connection)), *([asking.ask] if asking else [])]
+    kept = _kept(manifest)
+    at_the_end = [lambda connection: rows.update(_count_rows(connection, kept)), *([asking.ask] if asking else [])]
     result = dbt_project.invoke(command, location, manifest, at_the_end=at_the_end)
     results = getattr(result.result, "results", None)
     if results is None:
@@ -185,6 +186,15 @@ def _marts(manifest: Manifest) -> list[Mart]:
     ]
 
 
+def _kept(manifest: Manifest) -> list[str]:
+    """The tables whose rows stay from build to build."""
+    return [
+        _name(node)
+        for node in manifest.nodes.values()
+        if node.resource_type == "model" and node.config.materialized == "incremental"
+    ]
+
+
 def _reached(selection: Selection, manifest: Manifest) -> set[str]:
     """The unique ids of all that is below what changed and can be built (everything, when nothing is selected)."""
     if not selection.select:
@@ -226,10 +236,16 @@ def _read_state(location: dbt_project.Location) -> dict[str, Any]:
 
 
 # --- what came of it --------------------------------------------------------------------------------------------------
-def _count_rows(connection: Any) -> dict[str, int]:
-    """How many rows each table has, while dbt's connection is still open: it costs no second opening."""
+def _count_rows(connection: Any, kept: Iterable[str]) -> dict[str, int]:
+    """How many rows each table has, while dbt's connection is still open: it costs no second opening.
+
+    `kept`: tables that rows are deleted from. DuckDB's own number still has these, so there they are counted.
+    """
     found = connection.execute("select schema_name, table_name, estimated_size from duckdb_tables()").fetchall()
-    return {f"{schema}.{table}": int(rows) for schema, table, rows in found}
+    rows = {f"{schema}.{table}": int(number) for schema, table, number in found}
+    for name in rows.keys() & set(kept):
+        rows[name] = int(connection.execute(f"select count(*) from {name}").fetchone()[0])
+    return rows
 
 
 def _node(result: Any, manifest: Manifest, rows: Mapping[str, int]) -> NodeOutcome:

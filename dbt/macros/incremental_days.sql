@@ -1,30 +1,49 @@
-{#- An incremental dbt model that keeps whole days. A day stays only as long as nothing can have happened to its
-    events: as many as there were, and none that was written since. All others are forgotten here, before the dbt model
-    runs, and built anew by it. So late, changed and deleted events of any age are seen, and a build that is repeated or
-    breaks off leaves nothing behind.
+{#- Incremental dbt models that keep whole days or weeks. One stays only as long as nothing can have happened to its events:
+    as many as there were, and none that was written since. All others are forgotten here, before the dbt model runs, and
+    built anew by it. So late, changed and deleted events of any age are seen, and a build that is repeated or breaks off
+    leaves nothing behind.
 
-    `events`: relation with the columns `day` and `load_id` (a load's id is the second it began, so the last one is the
-    largest). The dbt model has `day`, `rows_counted` (sums to the events of the day) and `last_load_id`. -#}
-{% macro forget_changed_days(events, day, rows_counted, last_load_id) -%}
+    `events`: relation with the columns `day`, `last_load_id` (a load's id is the second it began, so the last one is the
+    largest) and, where a row is not one event, `uses`. The dbt model has the same `day`, `uses`, which sums to the events
+    of the day, and `last_load_id`. -#}
+{% macro forget_changed_days(events, day, uses='1', last_load_id='last_load_id') -%}
     {%- if is_incremental() -%}
     delete from {{ this }}
-    where {{ day }} in (
-        select kept.{{ day }}
-        from (
-            select {{ day }}, sum({{ rows_counted }}) as event_count, max({{ last_load_id }}) as last_load_id
-            from {{ this }}
-            group by {{ day }}
-        ) as kept
-        left join (
-            select {{ day }}, count(*) as event_count, max(load_id) as last_load_id
-            from {{ events }}
-            group by {{ day }}
-        ) as found
-            on kept.{{ day }} = found.{{ day }}
-        where
-            found.{{ day }} is null
-            or found.event_count <> kept.event_count
-            or coalesce(found.last_load_id, '') <> coalesce(kept.last_load_id, '')
-    )
+    where {{ day }} in ({{ changed_days(events, day, uses, last_load_id) }})
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro changed_days(events, day, uses, last_load_id) -%}
+    select coalesce(kept.{{ day }}, found.{{ day }}) as {{ day }}
+    from (
+        select {{ day }}, sum(uses) as uses, max(last_load_id) as last_load_id
+        from {{ this }}
+        group by {{ day }}
+    ) as kept
+    full outer join (
+        select {{ day }}, sum({{ uses }}) as uses, max({{ last_load_id }}) as last_load_id
+        from {{ events }}
+        group by {{ day }}
+    ) as found
+        on kept.{{ day }} = found.{{ day }}
+    where
+        coalesce(kept.uses, 0) <> coalesce(found.uses, 0)
+        or coalesce(kept.last_load_id, '') <> coalesce(found.last_load_id, '')
+{%- endmacro %}
+
+{#- For an incremental dbt model with a row for each `day` to today that looks back over `days` days: forget those that have
+    a changed day behind them, those that were not over, and those that are no longer between the first day and today. -#}
+{% macro forget_changed_windows(events, day, days) -%}
+    {%- if is_incremental() -%}
+    delete from {{ this }}
+    where
+        not is_complete
+        or {{ day }} > {{ local_date(as_of()) }}
+        or {{ day }} < (select min({{ day }}) from {{ events }})
+        or {{ day }} in (
+            select {{ date_plus('changed.' ~ day, 'numbers.number') }}
+            from ({{ changed_days(events, day, 'uses', 'last_load_id') }}) as changed
+            inner join ({{ numbers_below_1000() }}) as numbers on numbers.number < {{ days }}
+        )
     {%- endif -%}
 {%- endmacro %}

@@ -15,7 +15,8 @@ pytestmark = pytest.mark.slow
 
 NOW = {"as_of": "2026-03-20 12:00:00"}
 KEPT = "intermediate.int_usage__feature_days"
-RESULTS = (KEPT, "mart_product.active_usage", "mart_product.feature_retention")
+WEEKS = "intermediate.int_usage__feature_weeks"
+RESULTS = (KEPT, WEEKS, "mart_product.active_usage", "mart_product.feature_retention")
 FIRST, SECOND = "1773000000.0", "1773000600.0"
 
 
@@ -145,3 +146,35 @@ def test_a_new_day_on_the_calendar_keeps_what_was_built(warehouse: Warehouse) ->
     assert problems(warehouse.build("raw_postgres.events")) == []
     assert days_built(warehouse) == set()
     assert warehouse.rows("select max(day) from mart_product.active_usage") == [(dt.date(2026, 3, 21),)]
+
+
+def test_days_pass_and_events_come_late_and_all_is_as_if_counted_anew(warehouse: Warehouse) -> None:
+    """Also a day further back than any, one that is gone, one that is yet to come, and a clock that was set back."""
+    before = "insert into raw_postgres.events (id, user_id, workspace_id, name, created_at, _dlt_load_id) values"
+    history = [
+        ("2026-03-21", f"{before} (950, 1, 'w1', 'late.seen', '2026-02-25 10:00:00+00', '{SECOND}')"),
+        ("2026-04-01", f"{before} (951, 1, 'w1', 'late.seen', '2026-01-02 10:00:00+00', '{SECOND}')"),
+        ("2026-04-02", "delete from raw_postgres.events where id = 951"),
+        ("2026-04-02", f"{before} (952, 2, 'w0', 'ahead', '2026-04-04 10:00:00+00', '{SECOND}')"),
+        (
+            "2026-04-05",
+            "update raw_postgres.events set user_id = 1, _dlt_load_id = '1773000700.0' where id in (10, 70)",
+        ),
+        ("2026-04-01", "select 1"),
+    ]
+    for day, change in history:
+        warehouse.vars = {"as_of": f"{day} 12:00:00"}
+        warehouse.execute(change)
+        assert problems(warehouse.build("raw_postgres.events")) == [], change
+        ours = contents(warehouse)
+        assert problems(warehouse.build(full_refresh=True)) == []
+        assert ours == contents(warehouse), change
+
+
+def test_windows_that_no_change_reaches_are_left_alone(warehouse: Warehouse) -> None:
+    warehouse.execute("update mart_product.active_usage set mau = 99")
+    warehouse.execute(CHANGES["an event that comes a month late"][0])
+    assert problems(warehouse.build("raw_postgres.events")) == []
+    untouched = "select min(day), max(day), count(*) from mart_product.active_usage where mau = 99"
+    # the day of the event and the 29 after it, and today
+    assert warehouse.rows(untouched) == [(dt.date(2026, 2, 1), dt.date(2026, 3, 19), 17)]

@@ -1,3 +1,10 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='merge' if target.type == 'bigquery' else 'append',
+    on_schema_change='fail',
+    pre_hook="{{ forget_changed_windows(usage_by_day(ref('int_usage__feature_days')), 'day', 30) }}"
+) }}
+
 with feature_days as (
 
     select * from {{ ref('int_usage__feature_days') }}
@@ -10,13 +17,59 @@ numbers as (
 
 ),
 
+first_day as (
+
+    select min(used_on) as first_used_on
+    from feature_days
+
+),
+
+-- Every day to today, also those on which nobody came.
+calendar as (
+
+    select {{ date_plus('first_day.first_used_on', 'numbers.number') }} as day
+    from first_day
+    inner join numbers
+        on {{ dbt.datediff('first_day.first_used_on', local_date(as_of()), 'day') }} >= numbers.number  -- noqa: LT05
+
+),
+
+-- All of them in the first build. What is not what it was has been forgotten before (see forget_changed_windows).
+new_days as (
+
+    select calendar.day
+    from calendar
+    {% if is_incremental() -%}
+        left join {{ this }} as kept on calendar.day = kept.day
+        where kept.day is null
+    {%- endif %}
+
+),
+
+-- What happened in the thirty days that end with one of them.
+days_to_read as (
+
+    select distinct {{ date_plus('new_days.day', '-numbers.number') }} as used_on
+    from new_days
+    inner join numbers on numbers.number < 30
+
+),
+
+uses as (
+
+    select feature_days.*
+    from feature_days
+    inner join days_to_read on feature_days.used_on = days_to_read.used_on
+
+),
+
 active_days as (
 
     select distinct
         'user' as kind,
         user_id as actor_id,
         used_on
-    from feature_days
+    from uses
     where user_id is not null
 
     union all
@@ -25,7 +78,7 @@ active_days as (
         'workspace' as kind,
         workspace_id as actor_id,
         used_on
-    from feature_days
+    from uses
     where workspace_id is not null
 
 ),
@@ -103,23 +156,6 @@ changes_by_day as (
 
 ),
 
-first_day as (
-
-    select min(used_on) as first_used_on
-    from feature_days
-
-),
-
--- Every day to today, also those on which nobody came.
-calendar as (
-
-    select {{ date_plus('first_day.first_used_on', 'numbers.number') }} as day
-    from first_day
-    inner join numbers
-        on {{ dbt.datediff('first_day.first_used_on', local_date(as_of()), 'day') }} >= numbers.number  -- noqa: LT05
-
-),
-
 counts as (
 
     select
@@ -135,20 +171,35 @@ counts as (
 
 ),
 
+uses_by_day as (
+
+    select
+        used_on as day,
+        sum(uses) as uses,
+        max(last_load_id) as last_load_id
+    from uses
+    group by used_on
+
+),
+
 final as (
 
     select
-        day,
-        cast(dau as {{ dbt.type_bigint() }}) as dau,
-        cast(wau as {{ dbt.type_bigint() }}) as wau,
-        cast(mau as {{ dbt.type_bigint() }}) as mau,
-        cast(daily_workspaces as {{ dbt.type_bigint() }}) as daily_workspaces,
-        cast(weekly_workspaces as {{ dbt.type_bigint() }}) as weekly_workspaces,
-        cast(monthly_workspaces as {{ dbt.type_bigint() }}) as monthly_workspaces,
-        cast(dau as {{ dbt.type_float() }}) / nullif(mau, 0) as stickiness,
-        cast(daily_workspaces as {{ dbt.type_float() }}) / nullif(monthly_workspaces, 0) as workspace_stickiness,
-        day < {{ local_date(as_of()) }} as is_complete
+        counts.day,
+        cast(counts.dau as {{ dbt.type_bigint() }}) as dau,
+        cast(counts.wau as {{ dbt.type_bigint() }}) as wau,
+        cast(counts.mau as {{ dbt.type_bigint() }}) as mau,
+        cast(counts.daily_workspaces as {{ dbt.type_bigint() }}) as daily_workspaces,
+        cast(counts.weekly_workspaces as {{ dbt.type_bigint() }}) as weekly_workspaces,
+        cast(counts.monthly_workspaces as {{ dbt.type_bigint() }}) as monthly_workspaces,
+        cast(counts.dau as {{ dbt.type_float() }}) / nullif(counts.mau, 0) as stickiness,
+        cast(counts.daily_workspaces as {{ dbt.type_float() }}) / nullif(counts.monthly_workspaces, 0) as workspace_stickiness,
+        counts.day < {{ local_date(as_of()) }} as is_complete,
+        cast(coalesce(uses_by_day.uses, 0) as {{ dbt.type_bigint() }}) as uses,
+        uses_by_day.last_load_id
     from counts
+    inner join new_days on counts.day = new_days.day
+    left join uses_by_day on counts.day = uses_by_day.day
 
 )
 

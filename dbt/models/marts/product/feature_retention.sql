@@ -1,6 +1,6 @@
-with feature_days as (
+with active_weeks as (
 
-    select * from {{ ref('int_usage__feature_days') }}
+    select * from {{ ref('int_usage__feature_weeks') }}
 
 ),
 
@@ -10,25 +10,14 @@ numbers as (
 
 ),
 
-active_weeks as (
-
-    select distinct
-        user_id,
-        feature,
-        {{ week_of('used_on') }} as active_week
-    from feature_days
-    where user_id is not null
-
-),
-
-with_cohort as (
+first_weeks as (
 
     select
         user_id,
         feature,
-        active_week,
-        min(active_week) over (partition by user_id, feature) as cohort_week
+        min(active_week) as cohort_week
     from active_weeks
+    group by user_id, feature
 
 ),
 
@@ -37,8 +26,8 @@ cohorts as (
     select
         feature,
         cohort_week,
-        count(distinct user_id) as users
-    from with_cohort
+        count(*) as users
+    from first_weeks
     group by feature, cohort_week
 
 ),
@@ -46,12 +35,16 @@ cohorts as (
 counted as (
 
     select
-        feature,
-        cohort_week,
-        active_week,
+        active_weeks.feature,
+        first_weeks.cohort_week,
+        active_weeks.active_week,
         count(*) as retained_users
-    from with_cohort
-    group by feature, cohort_week, active_week
+    from active_weeks
+    inner join first_weeks
+        on
+            active_weeks.user_id = first_weeks.user_id
+            and active_weeks.feature = first_weeks.feature
+    group by active_weeks.feature, first_weeks.cohort_week, active_weeks.active_week
 
 ),
 
