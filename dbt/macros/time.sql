@@ -51,6 +51,11 @@
     cast({{ dbt.dateadd('day', days, column) }} as {{ dbt.type_timestamp() }})
 {%- endmacro %}
 
+{#- `seconds` after a timestamp. -#}
+{% macro seconds_after(column, seconds) -%}
+    cast({{ dbt.dateadd('second', seconds, column) }} as {{ dbt.type_timestamp() }})
+{%- endmacro %}
+
 {#- Stands for "for ever" where a null would make every comparison longer. -#}
 {% macro end_of_time() -%}
     cast('9999-12-31 00:00:00' as {{ dbt.type_timestamp() }})

@@ -173,8 +173,10 @@ final as (
         currency,
         cast(invoice_cents as {{ dbt.type_bigint() }}) as invoice_cents,
         -- Either of the two readings of the subscriptions may be the right one for the month's end.
-        cast(case when later_cents = invoice_cents then later_cents else subscription_cents end as {{ dbt.type_bigint() }})
-            as subscription_cents,
+        cast(
+            case when later_cents = invoice_cents then invoice_cents else subscription_cents end
+            as {{ dbt.type_bigint() }}
+        ) as subscription_cents,
         case
             when invoice_cents in (subscription_cents, later_cents) then null
             when hours_unwatched > 48 then 'nobody looked'

@@ -45,7 +45,7 @@ month_ends as (
         month_start,
         case
             when number = 0 then {{ as_of() }}
-            else cast({{ dbt.dateadd('second', -1, start_of_local_day('next_month_start')) }} as {{ dbt.type_timestamp() }})
+            else {{ seconds_after(start_of_local_day('next_month_start'), -1) }}
         end as ends_at
     from month_starts
 
@@ -195,8 +195,7 @@ valued as (
             -- A fixed amount is taken off the invoice: each item bears its part.
             when discount_amount_off_minor >= subscription_minor then 0
             when discount_amount_off_minor is not null
-                then full_minor - discount_amount_off_minor * cast(full_minor as {{ dbt.type_float() }})
-                    / subscription_minor
+                then full_minor * (1 - cast(discount_amount_off_minor as {{ dbt.type_float() }}) / subscription_minor)
             else full_minor
         end) as {{ dbt.type_bigint() }}) as net_minor
     from shared
