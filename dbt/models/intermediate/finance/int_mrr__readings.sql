@@ -17,7 +17,9 @@ evidence as (
 
     select
         *,
-        lead(starts_at) over (partition by item_key order by starts_at) as next_starts_at
+        -- Without a null: an outer join on "or … is null" compares every row with every other one.
+        coalesce(lead(starts_at) over (partition by item_key order by starts_at), {{ end_of_time() }})
+            as next_starts_at
     from {{ ref('int_stripe__item_evidence') }}
 
 ),
@@ -92,7 +94,7 @@ counted as (
         on
             watched.subscription_item_id = evidence.item_key
             and watched.ends_at >= evidence.starts_at
-            and (watched.ends_at < evidence.next_starts_at or evidence.next_starts_at is null)
+            and watched.ends_at < evidence.next_starts_at
 
 ),
 

@@ -161,7 +161,9 @@ told as (
         item_key,
         starts_at,
         share_without_tax,
-        lead(starts_at) over (partition by item_key order by starts_at) as next_starts_at
+        -- Without a null: an outer join on "or … is null" compares every row with every other one.
+        coalesce(lead(starts_at) over (partition by item_key order by starts_at), {{ end_of_time() }})
+            as next_starts_at
     from evidence
     where kind <> 'removal'
 
@@ -180,7 +182,7 @@ shared as (
         on
             seen.subscription_item_id = told.item_key
             and seen.ends_at >= told.starts_at
-            and (seen.ends_at < told.next_starts_at or told.next_starts_at is null)
+            and seen.ends_at < told.next_starts_at
 
 ),
 
