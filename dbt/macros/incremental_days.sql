@@ -32,13 +32,13 @@
 {%- endmacro %}
 
 {#- For an incremental dbt model with a row for each `day` to today that looks back over `days` days: forget those that have
-    a changed day behind them, those that were not over, and those that are no longer between the first day and today. -#}
+    a changed day behind them, those that were not over or no longer are, and those that now lie before the first day. -#}
 {% macro forget_changed_windows(events, day, days) -%}
     {%- if is_incremental() -%}
     delete from {{ this }}
     where
         not is_complete
-        or {{ day }} > {{ local_date(as_of()) }}
+        or {{ day }} >= {{ local_date(as_of()) }}
         or {{ day }} < (select min({{ day }}) from {{ events }})
         or {{ day }} in (
             select {{ date_plus('changed.' ~ day, 'numbers.number') }}
