@@ -153,7 +153,7 @@ else:
 WAREHOUSE_URL = env.str("WAREHOUSE_URL", default=f"duckdb:///{DATA_DIR / 'warehouse' / 'warehouse.duckdb'}")
 PUBLICATIONS_KEPT = env.int("PUBLICATIONS_KEPT", default=5)
 # What the company's metrics are counted in; dbt gets them as vars.
-DBT_VARS = env.json("DBT_VARS", default={})
+DBT_VARS = {"is_simulated": DEMO, **env.json("DBT_VARS", default={})}
 
 # --- a company's own code ----------------------------------------------------------------------------------------------
 PIPELINES_DIR = Path(env.str("PIPELINES_DIR", default=str(BASE_DIR / "sources" / "pipelines"))).resolve()

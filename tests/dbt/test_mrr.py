@@ -206,6 +206,21 @@ def test_a_currency_without_a_rate_stops_the_marts(warehouse: Warehouse) -> None
     assert "mart_finance.mrr_monthly" not in outcome.touched
 
 
+@pytest.mark.parametrize(("is_simulated", "status"), [(False, "warn"), (True, "pass")])
+def test_made_up_rates_are_a_warning_but_where_all_is_made_up(
+    warehouse: Warehouse, *, is_simulated: bool, status: str
+) -> None:
+    billing = Billing()
+    billing.subscribe("sub", "cus_1", 5000, currency="eur")
+    billing.invoice("sub", "cus_1", "2026-01-01", "2026-02-01", 5000, currency="eur")
+    warehouse.insert(**billing.rows)
+    warehouse.vars = {**warehouse.vars, "is_simulated": is_simulated}
+    outcome = warehouse.build()
+    assert problems(outcome) == []
+    rates = next(node for node in outcome.nodes if node.name == "exchange_rates_in_use_are_real_and_recent")
+    assert rates.status == status
+
+
 def test_a_broken_sum_is_found(warehouse: Warehouse) -> None:
     """The invariant can fail: a month whose end was tampered with is one failing row."""
     warehouse.insert(**_company().rows)

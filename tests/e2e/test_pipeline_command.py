@@ -10,10 +10,7 @@ pytestmark = pytest.mark.slow
 
 QUESTION = Path(__file__).resolve().parents[1] / "fixtures" / "brief" / "mrr_waterfall.sql"
 
-# But for the standing warnings: the demo's exchange rates are made up.
-OPEN_INCIDENTS = (
-    "select count(*) from quality_incident where resolved_at is null and title not like 'Check warns: Exchange rates%'"
-)
+OPEN_INCIDENTS = "select count(*) from quality_incident where resolved_at is null"
 
 
 @pytest.fixture(scope="module")
