@@ -44,7 +44,7 @@ events_by_week as (
 select
     'day' as kept_by,
     coalesce(events.used_on, days.used_on) as began_on,
-    events.uses as uses,
+    events.uses,
     days.uses as kept_uses
 from events
 full outer join days on events.used_on = days.used_on
@@ -55,7 +55,7 @@ union all
 select
     'week' as kept_by,
     coalesce(events_by_week.active_week, weeks.active_week) as began_on,
-    events_by_week.uses as uses,
+    events_by_week.uses,
     weeks.uses as kept_uses
 from events_by_week
 full outer join weeks on events_by_week.active_week = weeks.active_week

@@ -193,7 +193,8 @@ final as (
         cast(counts.weekly_workspaces as {{ dbt.type_bigint() }}) as weekly_workspaces,
         cast(counts.monthly_workspaces as {{ dbt.type_bigint() }}) as monthly_workspaces,
         cast(counts.dau as {{ dbt.type_float() }}) / nullif(counts.mau, 0) as stickiness,
-        cast(counts.daily_workspaces as {{ dbt.type_float() }}) / nullif(counts.monthly_workspaces, 0) as workspace_stickiness,
+        cast(counts.daily_workspaces as {{ dbt.type_float() }})
+        / nullif(counts.monthly_workspaces, 0) as workspace_stickiness,
         counts.day < {{ local_date(as_of()) }} as is_complete,
         cast(coalesce(uses_by_day.uses, 0) as {{ dbt.type_bigint() }}) as uses,
         uses_by_day.last_load_id
