@@ -3,6 +3,7 @@
 -- Everything that is kept by customer comes before.
 -- depends_on: {{ ref('int_mrr__movements') }}
 -- depends_on: {{ ref('mrr_by_customer_month') }}
+-- depends_on: {{ ref('mrr_invoices') }}
 
 with changed_customers as (
 

@@ -1,12 +1,16 @@
+{{ config(**kept_by_customer()) }}
+
 with invoices as (
 
     select * from {{ ref('stg_stripe__invoices') }}
+    where {{ of_changed_customers() }}
 
 ),
 
 lines as (
 
     select * from {{ ref('int_stripe__recurring_lines') }}
+    where {{ of_changed_customers() }}
 
 ),
 
