@@ -32,6 +32,28 @@
     {%- else -%}
         true
     {%- endif -%}
+    {%- if target.type == 'duckdb' %} and {{ every_customer() }}{% endif -%}
+{%- endmacro %}
+
+{#- Also a condition, which in_pieces replaces. -#}
+{% macro every_customer() -%} hash(customer_id) % 1 = 0 {%- endmacro %}
+
+{#- A statement that is kept by customer as several, each for a part of the customers: what DuckDB cannot put aside on disk
+    while it sorts and joins then stays the same however large the company is. A list of SQL; of one, for all else. -#}
+{% macro in_pieces(sql) -%}
+    {%- set statements = [] -%}
+    {%- set pieces = 1 -%}
+    {%- if every_customer() in sql -%}
+        {%- call statement('pieces', fetch_result=True) -%}
+            select coalesce(sum(input_rows), 0) // {{ var('rows_at_once') }} + 1
+            from {{ ref('int_mrr__changed_customers') }}
+        {%- endcall -%}
+        {%- set pieces = load_result('pieces')['data'][0][0] | int -%}
+    {%- endif -%}
+    {%- for piece in range(pieces) -%}
+        {%- do statements.append(sql | replace(every_customer(), 'hash(customer_id) % ' ~ pieces ~ ' = ' ~ piece)) -%}
+    {%- endfor -%}
+    {{ return(statements) }}
 {%- endmacro %}
 
 {#- A select of what int_mrr__kept_customers remembers from the last build. It is built after everything that is kept, so

@@ -9,8 +9,8 @@
     {{ return(replace_relation('view', sql)) }}
 {% endmaterialization %}
 
-{#- What an incremental dbt model keeps was seen to by its hooks, in the same transaction; its new rows are added in one
-    statement. A column that the table does not have is an error, and other SQL begins again (metrics/dbt_adapter.py). -#}
+{#- What an incremental dbt model keeps was seen to by its hooks, in the same transaction; its new rows are added as they
+    are computed. A column that the table does not have is an error, and other SQL begins again (metrics/dbt_adapter.py). -#}
 {% materialization incremental, adapter='duckdb', supported_languages=['sql'] %}
     {%- set existing = load_cached_relation(this) -%}
     {%- if existing is none or existing.type != 'table' or should_full_refresh() -%}
@@ -18,16 +18,22 @@
     {%- endif -%}
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
-    {%- call statement('main') -%}
-        insert into {{ existing }} by name (
-            {{ sql }}
-        )
-    {%- endcall %}
+    {%- for piece in in_pieces(sql) -%}
+        {{ add_rows(existing, piece) }}
+    {%- endfor %}
     {{ run_hooks(post_hooks, inside_transaction=True) }}
     {%- do adapter.commit() -%}
     {{ run_hooks(post_hooks, inside_transaction=False) }}
     {{ return({'relations': [existing]}) }}
 {% endmaterialization %}
+
+{% macro add_rows(relation, sql) %}
+    {%- call statement('main') -%}
+        insert into {{ relation }} by name (
+            {{ sql }}
+        )
+    {%- endcall %}
+{% endmacro %}
 
 {% macro replace_relation(kind, sql) %}
     {%- set existing = load_cached_relation(this) -%}
@@ -37,11 +43,15 @@
     {%- if existing is not none and existing.type != kind %}
         {%- do adapter.drop_relation(existing) -%}
     {%- endif %}
+    {%- set pieces = in_pieces(sql) -%}
     {%- call statement('main') -%}
         create or replace {{ kind }} {{ target_relation }} as (
-            {{ sql }}
+            {{ pieces[0] }}
         )
     {%- endcall %}
+    {%- for piece in pieces[1:] -%}
+        {{ add_rows(target_relation, piece) }}
+    {%- endfor %}
     {{ run_hooks(post_hooks, inside_transaction=True) }}
     {%- do persist_docs(target_relation, model) -%}
     {%- do adapter.commit() -%}

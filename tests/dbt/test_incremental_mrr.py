@@ -265,3 +265,18 @@ def test_an_invoice_of_two_customers_is_held(few: Path, tmp_path: Path) -> None:
     warehouse.execute(f"update {LINES} set customer_id = 'cus_b' where invoice_id = 'in_a_2026-02-05'")
     failing = [node.name for node in warehouse.build(*STRIPE).failing_tests]
     assert failing == ["an_invoice_has_one_customer"]
+
+
+def test_in_pieces_it_is_the_same(few: Path, tmp_path: Path) -> None:
+    """A large company is computed for a part of its customers at a time, at first and when all have changed."""
+    warehouse = Warehouse(tmp_path, STRIPE, {"as_of": FIRST})
+    shutil.copy(few, warehouse.path)
+    tables = kept_tables(f"duckdb:///{warehouse.path}", warehouse.work_dir)
+    found = []
+    for rows_at_once in (1_000_000, 3):
+        for as_of in (FIRST, "2026-04-01 12:00:00"):
+            warehouse.vars = {"as_of": as_of, "rows_at_once": rows_at_once}
+            assert problems(warehouse.build(*STRIPE)) == []
+            found.append(rows_of(warehouse.rows, tables))
+    assert warehouse.rows(f"select sum(input_rows) // 3 from {COMPUTED}")[0][0] > 5
+    assert found[0] == found[2] != found[1] == found[3]

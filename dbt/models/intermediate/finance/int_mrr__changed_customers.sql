@@ -146,6 +146,7 @@ found as (
 
     select
         summed.customer_id,
+        summed.input_rows,
         {{ dbt.concat([
             "cast(summed.input_rows as " ~ dbt.type_string() ~ ")", "' '",
             "cast(summed.input_hash as " ~ dbt.type_string() ~ ")", "' '",
@@ -170,6 +171,7 @@ final as (
 
     select
         coalesce(found.customer_id, kept.customer_id) as customer_id,
+        found.input_rows,
         found.fingerprint
     from found
     full outer join kept on found.customer_id = kept.customer_id
