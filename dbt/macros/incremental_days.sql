@@ -47,3 +47,9 @@
         )
     {%- endif -%}
 {%- endmacro %}
+
+{#- Rows of one day beside each other: DuckDB then passes over the rest when it is asked for a few days. The others have
+    partitions for that, or do without. -#}
+{% macro in_order_of(day) -%}
+    {{ "order by " ~ day if target.type == 'duckdb' }}
+{%- endmacro %}

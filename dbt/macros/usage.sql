@@ -2,6 +2,7 @@
 {% macro user_weeks(feature_days) -%}
     (
         select
+            used_on,
             {{ week_of('used_on') }} as active_week,
             user_id,
             feature,

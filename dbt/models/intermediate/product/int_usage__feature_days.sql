@@ -41,6 +41,7 @@ final as (
         max(load_id) as last_load_id
     from new_events
     group by used_on, user_id, workspace_id, feature
+    {{ in_order_of('used_on') }}
 
 )
 

@@ -12,12 +12,15 @@ with user_days as (
 
 ),
 
--- None in the first build. What has changed since was forgotten before (see forget_changed_days).
-kept_weeks as (
+-- All in the first build. What has changed since was forgotten before (see forget_changed_days).
+days_to_read as (
 
-    select distinct active_week
-    from {{ this if is_incremental() else user_weeks(ref('int_usage__feature_days')) }}
-    where {{ 'true' if is_incremental() else 'false' }}
+    select distinct user_days.used_on
+    from user_days
+    {% if is_incremental() -%}
+        left join (select distinct active_week from {{ this }}) as kept on user_days.active_week = kept.active_week
+        where kept.active_week is null
+    {%- endif %}
 
 ),
 
@@ -25,8 +28,7 @@ new_days as (
 
     select user_days.*
     from user_days
-    left join kept_weeks on user_days.active_week = kept_weeks.active_week
-    where kept_weeks.active_week is null
+    inner join days_to_read on user_days.used_on = days_to_read.used_on
 
 ),
 
@@ -40,6 +42,7 @@ final as (
         max(last_load_id) as last_load_id
     from new_days
     group by active_week, user_id, feature
+    {{ in_order_of('active_week') }}
 
 )
 
