@@ -152,7 +152,7 @@ def _run(
     outcome.touched = sorted({node.relation for node in made if node.relation})
     outcome.error = _model_error(outcome.nodes, results, location)
     if asking:
-        outcome.nodes += asking.outcomes_after(outcome.nodes)
+        outcome.nodes += asking.outcomes_after(outcome.nodes, manifest.child_map)
     return list(results)
 
 

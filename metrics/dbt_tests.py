@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from metrics.dbt_selection import descendants
 from metrics.dbt_types import BAD_STATUSES, NodeOutcome
 
 if TYPE_CHECKING:
@@ -86,15 +87,21 @@ class Asking:
                 result = _judged(test, failures, should_warn=should_warn, should_error=should_error)
             self.outcomes.append(replace(test.outcome, seconds=time.perf_counter() - began, **result))
 
-    def outcomes_after(self, built: Iterable[NodeOutcome]) -> list[NodeOutcome]:
-        """`outcomes`, without an answer where what the test reads was not built."""
+    def outcomes_after(self, built: Iterable[NodeOutcome], children: Mapping[str, Iterable[str]]) -> list[NodeOutcome]:
+        """`outcomes`, without an answer where dbt would not have asked: below what was not built or breaks a rule.
+
+        `children`: the dbt graph by unique id.
+        """
         if len(self.outcomes) != len(self.tests):
             raise RuntimeError(f"{len(self.tests) - len(self.outcomes)} data tests were not carried out.")
-        unbuilt = {node.unique_id for node in built if node.status in (*BAD_STATUSES, "skipped")}
         reads = {test.outcome.unique_id: test.reads for test in self.tests}
+        doubtful = {node.unique_id for node in built if node.status in (*BAD_STATUSES, "skipped")}
+        for outcome in self.outcomes:
+            if outcome.is_bad and reads[outcome.unique_id]:  # what builds on all that the test looked at
+                doubtful |= set.intersection(*(descendants([each], children) for each in reads[outcome.unique_id]))
         return [
             replace(outcome, status="skipped", rows=None, message="")
-            if unbuilt & {*reads[outcome.unique_id]}
+            if doubtful & {*reads[outcome.unique_id]}
             else outcome
             for outcome in self.outcomes
         ]

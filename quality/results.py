@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from django.db import transaction
 
@@ -13,27 +11,10 @@ from metrics.lineage import affected_by
 from metrics.models import Build
 from quality import incidents
 from quality.models import Check, CheckResult, Incident, Measurement, Outcome, Scan, Severity, latest_result
+from quality.reports import CheckReport
 from sources.models import Source
 
 BAD = (Outcome.FAIL, Outcome.ERROR)
-
-
-@dataclass
-class CheckReport:
-    """What one check found.
-
-    outcome: pass, warn, fail, error, learning or skipped. value: the number compared (seconds for freshness), None if
-    none. metric, measured: what to remember as history (None: nothing was measured). extra: the detector's bounds.
-    """
-
-    key: str
-    outcome: str
-    sentence: str
-    detail: str = ""
-    value: float | None = None
-    metric: str = ""
-    measured: float | None = None
-    extra: dict[str, Any] = field(default_factory=dict)
 
 
 def standing_holds() -> list[str]:

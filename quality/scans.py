@@ -17,7 +17,8 @@ from portal.failures import as_portal_error
 from portal.warehouse import get_warehouse
 from quality import incidents, results, soda_adapter
 from quality.models import Check, Measurement, Outcome, Scan, Severity, latest_result
-from quality.results import BAD, CheckReport
+from quality.reports import CheckReport
+from quality.results import BAD
 from quality.soda_adapter import CheckRequest
 from quality.soda_connections import CheckConnection
 from quality.soda_runtime import Point

@@ -17,7 +17,7 @@ from difflib import get_close_matches
 
 from portal.redact import redact
 from quality import sentences, soda_readings
-from quality.results import CheckReport
+from quality.reports import CheckReport
 from quality.soda_connections import CheckConnection, connected, placed
 from quality.soda_readings import Reading
 from quality.soda_runtime import MetricHistory, Point, ScanRun, looked_back, run_scan

@@ -70,7 +70,7 @@ def test_everything_is_built_with_rows_and_seconds(whole: Warehouse) -> None:
     node = next(node for node in outcome.nodes if node.name == "pull_requests")
     assert (node.relation, node.rows, node.resource_type) == ("mart_engineering.pull_requests", 1, "model")
     assert 0 < node.seconds < outcome.seconds
-    assert {node.resource_type for node in outcome.nodes} == {"model", "seed", "test"}
+    assert {node.resource_type for node in outcome.nodes} == {"model", "seed", "snapshot", "test"}
 
 
 def test_a_test_that_is_switched_off_is_left_out_and_what_lacks_a_raw_table_says_which(warehouse: Warehouse) -> None:

@@ -72,7 +72,7 @@ def test_sql_that_may_differ_in_the_next_build_is_left_to_dbt(raw_code: str, *, 
 
 def test_tests_that_were_not_carried_out_are_no_success() -> None:
     with pytest.raises(RuntimeError, match="1 data tests were not carried out"):
-        dbt_tests.Asking([_compiled()], NOON).outcomes_after([])
+        dbt_tests.Asking([_compiled()], NOON).outcomes_after([], {})
 
 
 def _answers(outcome: BuildOutcome) -> dict[str, tuple[str, int | None, str, str | None]]:

@@ -39,6 +39,9 @@ def test_every_dataset_says_what_it_is_and_who_owns_it(project: ProjectDoc) -> N
         kind: list(dbt_project.PROJECT_DIR.rglob(kind)) for kind in ("models/**/*.sql", "seeds/*.csv", "*__sources.yml")
     }
     described = [yaml.safe_load(file.read_text())["sources"][0]["tables"] for file in files.pop("*__sources.yml")]
+    described += [
+        yaml.safe_load(file.read_text())["snapshots"] for file in dbt_project.PROJECT_DIR.glob("snapshots/*.yml")
+    ]
     assert len(project.datasets) == sum(map(len, (*files.values(), *described)))
     for name, dataset in project.datasets.items():
         assert dataset.description, name
@@ -95,4 +98,6 @@ def test_every_column_of_a_mart_is_described_and_every_described_column_exists(t
         # What every raw table has needs no description, and in a sheet people write what they like.
         extra = {"_extra", "_dlt_load_id"} if dataset.kind == "source" else set()
         extra |= built[name] - described if name.startswith("raw_google_sheets.") else set()
+        # A snapshot has the columns of what it keeps.
+        extra |= built[name] - described if dataset.kind == "snapshot" else set()
         assert built[name] - extra <= described <= built[name], name
