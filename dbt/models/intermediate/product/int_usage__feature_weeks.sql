@@ -6,19 +6,13 @@
     pre_hook="{{ forget_changed_days(user_weeks(ref('int_usage__feature_days')), 'active_week', 'uses') }}"
 ) }}
 
-with user_days as (
-
-    select * from {{ user_weeks(ref('int_usage__feature_days')) }}
-
-),
-
 -- All in the first build. What has changed since was forgotten before (see forget_changed_days).
-days_to_read as (
+with days_to_read as (
 
-    select distinct user_days.used_on
-    from user_days
+    select distinct user_weeks.used_on
+    from {{ user_weeks(ref('int_usage__feature_days')) }}
     {% if is_incremental() -%}
-        left join (select distinct active_week from {{ this }}) as kept on user_days.active_week = kept.active_week
+        left join (select distinct active_week from {{ this }}) as kept on user_weeks.active_week = kept.active_week
         where kept.active_week is null
     {%- endif %}
 
@@ -26,9 +20,9 @@ days_to_read as (
 
 new_days as (
 
-    select user_days.*
-    from user_days
-    inner join days_to_read on user_days.used_on = days_to_read.used_on
+    select user_weeks.*
+    from {{ user_weeks(ref('int_usage__feature_days')) }}
+    inner join days_to_read on user_weeks.used_on = days_to_read.used_on
 
 ),
 

@@ -5,13 +5,7 @@
     pre_hook="{{ forget_changed_windows(usage_by_day(ref('int_usage__feature_days')), 'day', 30) }}"
 ) }}
 
-with feature_days as (
-
-    select * from {{ ref('int_usage__feature_days') }}
-
-),
-
-numbers as (
+with numbers as (
 
     {{ numbers_below_10000() }}
 
@@ -20,7 +14,7 @@ numbers as (
 first_day as (
 
     select min(used_on) as first_used_on
-    from feature_days
+    from {{ ref('int_usage__feature_days') }}
 
 ),
 
@@ -46,7 +40,8 @@ new_days as (
 
 ),
 
--- What happened in the thirty days that end with one of them.
+-- What happened in the thirty days that end with one of them. The table is named where it is read, so that only these
+-- days are: of what is read twice by another name DuckDB makes a copy first.
 days_to_read as (
 
     select distinct {{ date_plus('new_days.day', '-numbers.number') }} as used_on
@@ -58,7 +53,7 @@ days_to_read as (
 uses as (
 
     select feature_days.*
-    from feature_days
+    from {{ ref('int_usage__feature_days') }} as feature_days
     inner join days_to_read on feature_days.used_on = days_to_read.used_on
 
 ),
