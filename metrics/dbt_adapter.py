@@ -6,6 +6,7 @@ Judged by dbt's run results, never by its log. Unit tests are left out of a buil
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -50,6 +51,7 @@ def build(request: BuildRequest) -> BuildOutcome:
         definition=definition_of(manifest, variables, location.project_dir),
     )
     if not selection.is_empty:
+        _forget_spilled(location)
         # Gone until this build is known to be good: after a failure everything is built.
         (location.work_dir / STATE_FILE).unlink(missing_ok=True)
         is_fresh_start = request.full_refresh or not is_familiar
@@ -76,6 +78,12 @@ def build(request: BuildRequest) -> BuildOutcome:
             (location.work_dir / STATE_FILE).write_text(json.dumps(state))
     outcome.seconds = time.perf_counter() - started
     return outcome
+
+
+def _forget_spilled(location: dbt_project.Location) -> None:
+    """What DuckDB had put aside on disk for a build that was killed. Nobody else writes now, so nobody needs it."""
+    if path := location.target.environment.get("DBT_DUCKDB_PATH"):
+        shutil.rmtree(f"{path}.tmp", ignore_errors=True)
 
 
 def command_for(request: BuildRequest) -> list[str]:

@@ -91,6 +91,14 @@ def test_another_process_can_open_the_file_afterwards(warehouse: Warehouse) -> N
     assert _opens_elsewhere(warehouse.path)
 
 
+def test_what_a_killed_build_had_put_aside_is_thrown_away(warehouse: Warehouse) -> None:
+    left = Path(f"{warehouse.path}.tmp") / "duckdb_temp_storage_S64K-0.tmp"
+    left.parent.mkdir()
+    left.write_bytes(b"x")
+    assert problems(warehouse.build()) == []
+    assert not left.exists()
+
+
 def test_schemas_are_named_literally(whole: Warehouse) -> None:
     whole.build()
     schemas = {row[0] for row in whole.rows("select distinct schema_name from duckdb_tables()")}
