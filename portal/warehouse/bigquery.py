@@ -199,11 +199,13 @@ class BigQueryWarehouse:
             return [tuple(row.values()) for row in job.result()]
 
     def stream(self, statement: str, rows: int) -> Iterator[list[tuple[Any, ...]]]:
-        """The answer to a question about what workers write, so many rows at a time."""
+        """The answer to a question about what workers write, so many rows at a time; of no rows, nothing."""
         with _foreseen():
             job = self._client().query(statement, job_config=self._config(timeout=PUBLISH_SECONDS))
             for page in job.result(page_size=rows).pages:
-                yield [tuple(row.values()) for row in page]
+                # BigQuery may answer with a page that has no rows: as the only one, or before others.
+                if batch := [tuple(row.values()) for row in page]:
+                    yield batch
 
     def upload(self, file: Path, name: str) -> None:
         """Make a table ("dataset.table") of the rows of a Parquet file, in place of whatever is there."""

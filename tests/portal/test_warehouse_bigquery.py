@@ -11,6 +11,7 @@ from google.api_core import exceptions
 
 from portal.failures import TerminalError, TransientError
 from portal.warehouse.bigquery import BigQueryWarehouse
+from tests.warehouses.emulator import PROJECT
 
 VERSION = "v00000007"
 
@@ -68,6 +69,14 @@ def test_what_would_read_too_much_is_refused_before_it_costs(warehouse: BigQuery
         warehouse.query(VERSION, "select n from mart_finance.numbers")
     assert "3.0 GB" in caught.value.detail
     assert len(client.sent) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("rows", "found"), [(0, []), (5, [[(1,), (2,)], [(3,), (4,)], [(5,)]])])
+def test_rows_arrive_some_at_a_time_and_no_rows_as_nothing(bigquery_emulator: Any, rows: int, found: Any) -> None:
+    warehouse = BigQueryWarehouse(f"bigquery://{PROJECT}/EU")
+    statement = f"select n from unnest(generate_array(1, 9)) as n where n <= {rows} order by n"
+    assert list(warehouse.stream(statement, 2)) == found
 
 
 @pytest.mark.parametrize(
