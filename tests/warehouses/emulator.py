@@ -20,6 +20,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = ROOT / ".venv-bigquery"
+SERVE = Path(__file__).with_name("serve.py")
 PROJECT = "test-project"
 START_SECONDS = 90.0
 STOP_SECONDS = 15.0
@@ -60,12 +61,12 @@ class Emulator:
         }
 
     def __enter__(self) -> Emulator:
-        program = ENVIRONMENT / "bin" / "local-bigquery"
         if not (ENVIRONMENT / ".installed").exists():
             raise RuntimeError("The BigQuery emulator is not installed. Run bin/bigquery-emulator (make test does).")
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "credentials.json").write_text(json.dumps(CREDENTIALS))
-        command = [str(program), "serve", "--host", "127.0.0.1", "--port", str(self.port), "--grpc-port", "0"]
+        command = [str(ENVIRONMENT / "bin" / "python"), "-P", str(SERVE), "serve"]
+        command += ["--host", "127.0.0.1", "--port", str(self.port), "--grpc-port", "0"]
         command += ["--project", PROJECT, "--data-dir", str(self.folder / "data")]
         with (self.folder / "emulator.log").open("wb") as log:
             self._process = subprocess.Popen(
