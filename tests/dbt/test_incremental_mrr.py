@@ -24,7 +24,7 @@ from portal.warehouse.names import spoken
 from sandbox.company import Company
 from sandbox.timeline import DAY
 from tests.dbt.billing import Billing, at
-from tests.dbt.helpers import STRIPE, Warehouse, problems
+from tests.dbt.helpers import STRIPE, Warehouse, every_rule, problems
 from tests.dbt.sandbox_rows import load_by_file, stripe_rows
 from tests.dbt.test_mrr_of_random_histories import OPENED, Story, histories
 from tests.dbt.test_three_warehouses import comparable
@@ -92,7 +92,7 @@ def test_from_build_to_build_all_is_as_if_computed_anew(drawn: list[dict[str, An
             as_of = dt.datetime.fromtimestamp(company.start + moment * DAY + 13 * 3600, dt.UTC)
             kept.vars = anew.vars = {"as_of": f"{as_of:%Y-%m-%d %H:%M:%S}"}
             assert problems(kept.build(*STRIPE)) == []
-            assert problems(anew.build(full_refresh=True)) == []
+            assert problems(anew.build_rows(full_refresh=True)) == []
             shares.append(kept.rows(f"select count(*) from {COMPUTED}")[0][0] / len(stories))
             compared = [*tables, *MARTS]
             assert rows_of(kept.rows, compared) == rows_of(anew.rows, compared), (day, moment)
@@ -117,6 +117,7 @@ def company_of_few() -> Billing:
 
 LINES, INVOICES, ITEMS = "raw_stripe.invoice_lines", "raw_stripe.invoices", "raw_stripe.subscription_items"
 FIRST = "2026-03-20 12:00:00"
+LATER_THAT_DAY = "2026-03-20 12:30:00"
 # What happens, when it is built, and who is computed.
 STORIES: list[tuple[str, list[str], str, set[str]]] = [
     ("nothing", [], FIRST, set()),
@@ -128,7 +129,8 @@ STORIES: list[tuple[str, list[str], str, set[str]]] = [
             f"delete from {INVOICES} where id = 'in_b_2026-03-05'",
             f"update {ITEMS} set quantity = 2 where id = 'si_c'",
         ],
-        FIRST,
+        # Two builds of the same second would be one moment for dbt's snapshots, and BigQuery refuses that.
+        LATER_THAT_DAY,
         {"cus_a", "cus_b", "cus_c"},
     ),
     # What is not invoiced yet is dated by the build, so this customer is computed in every one.
@@ -173,16 +175,12 @@ def anew(few: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, 
         for change in changes:
             warehouse.execute(change)
         warehouse.vars = {"as_of": as_of}
-        assert problems(warehouse.build(full_refresh=True)) == []
+        assert problems(warehouse.build_rows(full_refresh=True)) == []
         found.append(rows_of(warehouse.rows, tables))
     return found
 
 
-# The second change of a row that dbt snapshots ends in a database error there; not yet known whether of the emulator alone.
-REFUSED_MERGE = pytest.mark.xfail(reason="BigQuery's emulator refuses dbt's merge into a snapshot", strict=False)
-
-
-@pytest.fixture(params=["duckdb", "postgres", pytest.param("bigquery", marks=REFUSED_MERGE)])
+@pytest.fixture(params=["duckdb", "postgres", "bigquery"])
 def place(
     request: pytest.FixtureRequest, few: Path, tmp_path: Path
 ) -> Iterator[tuple[str, Query, Callable[[str], object]]]:
@@ -224,13 +222,20 @@ def test_changes_by_hand_and_days_that_pass(
 ) -> None:
     url, query, execute = place
     ask = candidate(query, url)
+    told = list(zip(STORIES, anew, strict=True))
+    without: frozenset[str] = frozenset()
+    if url.startswith("bigquery"):
+        # The emulator takes half a minute for a build: those that change rows and those that time changes, and no rules.
+        told = told[1:4:2]
+        without = every_rule(url, tmp_path / "dbt")
 
     def built(as_of: str) -> list[str]:
-        request = BuildRequest(STRIPE, frozenset(STRIPE), url, tmp_path / "dbt", vars={"as_of": as_of})
+        variables = {"as_of": as_of}
+        request = BuildRequest(STRIPE, frozenset(STRIPE), url, tmp_path / "dbt", vars=variables, without_tests=without)
         return problems(build(request))
 
     assert built(FIRST) == []
-    for (what, changes, as_of, customers), expected in zip(STORIES, anew, strict=True):
+    for (what, changes, as_of, customers), expected in told:
         for change in changes:
             execute(change)
         assert built(as_of) == [], what
