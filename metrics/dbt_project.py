@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent / "dbt"
 
+# A portal has one project and one warehouse; whoever compares warehouses has three.
+MANIFESTS_KEPT = 3
+
 _lock = threading.RLock()
 _manifests: dict[tuple[str, str, str], tuple[str, Manifest]] = {}
 
@@ -114,7 +117,9 @@ def parsed(location: Location) -> Manifest:
                 kind="dbt_parse",
             )
         manifest: Any = result.result
-        _manifests.clear()  # one project a process; an old manifest is megabytes
+        _manifests.pop(key, None)
+        if len(_manifests) >= MANIFESTS_KEPT:
+            del _manifests[next(iter(_manifests))]  # the oldest: each is megabytes
         _manifests[key] = (current, manifest)
         return manifest
 
