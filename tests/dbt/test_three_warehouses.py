@@ -116,7 +116,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, postgres_server: Any, bigque
         carry_out(address, BETWEEN)
         second[name] = _build(address, folder / name, CHANGED)
     ask = {name: _published(warehouse_at(address)) for name, address in urls.items()}
-    _build(urls["duckdb"], folder / "duckdb", full_refresh=True)
+    assert problems(_build(urls["duckdb"], folder / "duckdb", full_refresh=True)) == []
     ask["anew"] = _published(warehouse_at(urls["duckdb"]), "00000002")
     manifest = dbt_project.parsed(dbt_project.Location(urls["bigquery"], folder / "bigquery"))
     return World(outcomes, second, ask, [node for node in manifest.nodes.values() if node.resource_type == "model"])
