@@ -6,7 +6,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from metrics.dashboards import words
+from metrics.dashboards import restated, words
 from metrics.dashboards.choices import Choices
 from metrics.dashboards.customers import named
 from metrics.dashboards.definitions import Definition, of_column, of_mart
@@ -49,7 +49,7 @@ def read(published: Published, choices: Choices, docs: ProjectDoc) -> Board:
     retention = {row["month"]: row for row in published.rows(RETENTION, order="month")}
     plan = {row["month"]: row for row in published.rows(PLAN, order="month")}
     by_month = {row["month"]: row for row in monthly}
-    shown = [by_month[month] for month in choices.last(months)]
+    shown = restated.marked([by_month[month] for month in choices.last(months)], published.restated())
     return Board(
         choices,
         tiles=(
@@ -201,13 +201,14 @@ def _mrr(shown: list[Row], plan: dict[date, Row], docs: ProjectDoc) -> Section:
         finding += f" and {below}"
         if last.get("is_complete") is False:
             finding += f" for {words.end_of(last['month'])}"
+    remarks = [] if has_plan else ["No plan to compare with yet: connect the finance team's sheet."]
     return Section(
         "mrr",
         "MRR against plan" if has_plan else "MRR",
         finding + ".",
         Table(PLAN_COLUMNS if has_plan else (*PLAN_COLUMNS[:2], PLAN_COLUMNS[-1]), rows[::-1]),
         has_chart=len(rows) > 1,
-        note="" if has_plan else "No plan to compare with yet: connect the finance team's sheet.",
+        note=" ".join(remarks + restated.remarks(rows)),
         definitions=(
             of_column(docs, MONTHLY, "mrr", "MRR"),
             *((of_column(docs, PLAN, "plan_mrr", "Plan"), of_mart(docs, PLAN)) if has_plan else ()),

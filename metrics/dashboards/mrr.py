@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from metrics.dashboards import words
+from metrics.dashboards import restated, words
 from metrics.dashboards.choices import Choices
 from metrics.dashboards.customers import named
 from metrics.dashboards.definitions import Definition, of_column, of_mart
@@ -78,15 +78,15 @@ def read(published: Published, choices: Choices, docs: ProjectDoc) -> Board:
     choices = choices.within(months)
     by_month = {row["month"]: row for row in monthly}
     shown = [by_month[month] for month in choices.last(months)]
-    restated = published.restated()
+    changed = published.restated()
     return Board(
         choices,
         tiles=_tiles(shown, docs),
         sections=(
             _waterfall(published, shown[-1], docs),
-            _months(_marked(shown, restated), docs),
+            _months(restated.marked(shown, changed), docs),
             _scheduled(published, docs),
-            *_restated(restated),
+            *_restated(changed),
             *_readings(published, docs),
         ),
         months=months,
@@ -202,34 +202,22 @@ def _months(shown: list[Row], docs: ProjectDoc) -> Section:
     )
 
 
-def _marked(shown: list[Row], restated: Sequence[Row]) -> list[Row]:
-    """The months, with what was published first and since when it is otherwise, where it is."""
-    found: dict[date, Row] = {}
-    for row in restated:  # the newest first: the last one seen is what people saw first
-        if row["currency"] == words.currency_of(shown):
-            restated_on = found.get(row["month"], row)["restated_on"]
-            found[row["month"]] = {"first_mrr": row["mrr_before"], "restated_on": restated_on}
-    return [{**row, **found.get(row["month"], {})} for row in shown]
-
-
 def _remarks(shown: list[Row]) -> list[str]:
     last = shown[-1]
     said = [f"{last['month']:%B %Y} is not over: its bars are to date."] if last.get("is_complete") is False else []
-    if restated := [f"{row['month']:%B %Y}" for row in reversed(shown) if "restated_on" in row]:
-        said.append(f"Restated after it was first published: {text.listed(restated, most=6)}.")
-    return said
+    return said + restated.remarks(shown)
 
 
-def _restated(restated: Sequence[Row]) -> list[Section]:
+def _restated(changed: Sequence[Row]) -> list[Section]:
     """Months that were over and are told otherwise now; no section while there are none."""
-    if not restated:
+    if not changed:
         return []
     return [
         Section(
             "restated",
             "What changed in months that were over",
-            str(restated[0]["sentence"]),
-            Table(RESTATED_COLUMNS, restated),
+            str(changed[0]["sentence"]),
+            Table(RESTATED_COLUMNS, changed),
             note="Each publication is compared with the one before; the month that runs is not compared.",
         )
     ]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import date
+from decimal import Decimal
+
 import duckdb
 import pytest
 from django.core.cache import cache
@@ -46,6 +49,16 @@ def test_a_past_month_is_as_it_was_then():
     assert tile(found, "mrr").value == text.money(then["mrr"])
     assert found.sections[0].table.rows[0]["month"] == then["month"]
     assert "March 2026" in found.sections[1].title
+
+
+def test_a_restated_month_is_marked_beside_the_plan_too():
+    publish("a.duckdb")
+    change = {"month": date(2026, 4, 1), "restated_on": date(2026, 6, 9), "currency": "usd", "mrr_before": Decimal(200)}
+    found = executive.read(Published("a.duckdb", lambda: [change]), read_query("months=12"), ProjectDoc())
+    section = found.section("mrr")
+    assert [cells[0].words for cells in section.table.body() if "restated" in cells[0].words] == ["Apr 2026, restated"]
+    assert section.note == "Restated after it was first published: April 2026."
+    assert board("months=12").section("mrr").note == ""
 
 
 def test_rates_are_of_the_last_month_that_is_over():
