@@ -1,20 +1,19 @@
 """Run syncs in processes of their own that die at a chosen point, as `kill -9` does.
 
-One process imports everything and forks a child per sync, as a prefork worker does. It reads orders from standard
-input, one JSON object a line ({"folder", "round", "point", "since"}), and answers with the child's exit status.
-`since` is the day of a backfill of "a" that every order repeats until it is done.
+An order (see orders.py) is {"folder", "round", "point", "since"}: `since` is the day of a backfill of "a" that every
+order repeats until it is done.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+from tests.sources.engines.orders import serve
 
 POINTS = (
     "reading",
@@ -117,28 +116,14 @@ def sync(folder: Path, round_number: int, point: str, since_day: str = "") -> No
     assert outcome.streams[0].again == (again.key if again else "")
 
 
-def main() -> None:
-    import django
-
-    django.setup()
+def _warm_up() -> None:
     from sources.engines.dlt_store import warm_up
 
     warm_up()
-    for line in sys.stdin:
-        order = json.loads(line)
-        child = os.fork()
-        if child == 0:
-            try:
-                sync(Path(order["folder"]), order["round"], order["point"], order.get("since", ""))
-            except BaseException:
-                import traceback
-
-                traceback.print_exc()
-                os._exit(1)
-            os._exit(0)
-        _, status = os.waitpid(child, 0)
-        print(os.waitstatus_to_exitcode(status), flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    serve(
+        _warm_up,
+        lambda order: sync(Path(order["folder"]), order["round"], order["point"], order["since"]),
+    )

@@ -2,44 +2,29 @@
 
 from __future__ import annotations
 
-import json
-import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pytest
 
 from tests.sources.engines.crash import POINTS
+from tests.sources.engines.orders import Orders, orders_to
 
 pytestmark = pytest.mark.slow
-ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
-def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    data = tmp_path_factory.mktemp("data")
-    environment = {**os.environ, "DEMO": "true", "DATA_DIR": str(data), "DJANGO_SETTINGS_MODULE": "portal.settings"}
-    command = [sys.executable, "-m", "tests.sources.engines.crash"]
-    with subprocess.Popen(
-        command, cwd=ROOT, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as process:
-        yield process
-        assert process.stdin
-        process.stdin.close()
+def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orders]:
+    with orders_to("tests.sources.engines.crash", tmp_path_factory.mktemp("data")) as give:
+        yield give
 
 
 @pytest.fixture
-def run(worker: Any, tmp_path: Path) -> Callable[..., int]:
+def run(worker: Orders, tmp_path: Path) -> Callable[..., int]:
     def order(round_number: int, point: str = "none", since: str = "") -> int:
-        told = {"folder": str(tmp_path), "round": round_number, "point": point, "since": since}
-        worker.stdin.write(json.dumps(told) + "\n")
-        worker.stdin.flush()
-        return int(worker.stdout.readline())
+        return worker({"folder": str(tmp_path), "round": round_number, "point": point, "since": since})
 
     return order
 

@@ -1,10 +1,7 @@
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import subprocess
-import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,9 +13,8 @@ from sources.connectors.base import StreamRequest
 from sources.engines.base import SyncOutcome, SyncRequest
 from sources.engines.own_code.engine import OwnCodeEngine
 from tests.sources.conftest import COMPANY_FILE
+from tests.sources.engines.orders import Orders, orders_to
 from tests.sources.engines.own_code.slack import TOKEN
-
-ROOT = Path(__file__).parents[4]
 
 
 @pytest.fixture
@@ -63,25 +59,15 @@ def sync(request_for: Callable[..., SyncRequest]) -> Callable[..., SyncOutcome]:
 
 
 @pytest.fixture(scope="module")
-def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    data = tmp_path_factory.mktemp("data")
-    environment = {**os.environ, "DEMO": "true", "DATA_DIR": str(data), "DJANGO_SETTINGS_MODULE": "portal.settings"}
-    command = [sys.executable, "-m", "tests.sources.engines.own_code.crash"]
-    with subprocess.Popen(
-        command, cwd=ROOT, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as process:
-        yield process
-        assert process.stdin
-        process.stdin.close()
+def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orders]:
+    with orders_to("tests.sources.engines.own_code.crash", tmp_path_factory.mktemp("data")) as give:
+        yield give
 
 
 @pytest.fixture
-def run(worker: Any, tmp_path: Path) -> Callable[..., int]:
+def run(worker: Orders, tmp_path: Path) -> Callable[..., int]:
     def order(size: int, point: str = "none", url: str = f"duckdb:///{tmp_path}/warehouse.duckdb") -> int:
         google = {name: value for name, value in os.environ.items() if name.startswith(("BIGQUERY_", "GOOGLE_"))}
-        asked = {"folder": str(tmp_path), "size": size, "point": point, "url": url, "environment": google}
-        worker.stdin.write(json.dumps(asked) + "\n")
-        worker.stdin.flush()
-        return int(worker.stdout.readline())
+        return worker({"folder": str(tmp_path), "size": size, "point": point, "url": url, "environment": google})
 
     return order

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
-import sys
 from pathlib import Path
+from typing import Any
 
 from tests.sources.engines.crash import after, before
+from tests.sources.engines.orders import serve
 
 # The emulator of BigQuery takes no compressed rows, and the environment of the code's own process is another one.
 UNCOMPRESSED = {"NORMALIZE__DATA_WRITER__DISABLE_COMPRESSION": "true"}
@@ -84,29 +84,16 @@ def sync(folder: Path, size: int, point: str, url: str) -> None:
     OwnCodeEngine().sync(request, lambda stream, rows: None)
 
 
-def main() -> None:
-    import django
-
-    django.setup()
+def _warm_up() -> None:
     from sources.engines.own_code.engine import OwnCodeEngine
 
     OwnCodeEngine().warm_up()
-    for line in sys.stdin:
-        order = json.loads(line)
-        child = os.fork()
-        if child == 0:
-            try:
-                os.environ.update(order["environment"])
-                sync(Path(order["folder"]), order["size"], order["point"], order["url"])
-            except BaseException:
-                import traceback
 
-                traceback.print_exc()
-                os._exit(1)
-            os._exit(0)
-        _, status = os.waitpid(child, 0)
-        print(os.waitstatus_to_exitcode(status), flush=True)
+
+def _carry_out(order: dict[str, Any]) -> None:
+    os.environ.update(order["environment"])
+    sync(Path(order["folder"]), order["size"], order["point"], order["url"])
 
 
 if __name__ == "__main__":
-    main()
+    serve(_warm_up, _carry_out)
