@@ -6,6 +6,7 @@ ever gave is a table: that is most of what it does. What it asks stands in DuckL
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import deque
 from typing import Any
@@ -14,6 +15,7 @@ import duckdb
 from local_bigquery import cli
 from local_bigquery.catalog import tables
 from local_bigquery.engine import database
+from local_bigquery.jobs import query
 
 ANSWERS = "emulator"  # the database in which an answer is a table of its own
 KEPT_ANSWERS = 40  # many more than clients read at the same time
@@ -82,9 +84,9 @@ def objects(project_id: str, dataset_id: str, table_id: str | None = None) -> li
     return [(table_id, "TABLE", rows[0][0])]
 
 
-def write(cur: Any, query: str, params: Any, reference: tuple[str, str, str], *rest: Any, **options: Any) -> bool:
+def write(cur: Any, sql: str, params: Any, reference: tuple[str, str, str], *rest: Any, **options: Any) -> bool:
     """Write an answer, and forget the oldest."""
-    is_new: bool = _write(cur, query, params, reference, *rest, **options)
+    is_new: bool = _write(cur, sql, params, reference, *rest, **options)
     if reference[1] == tables.RESULTS:
         with _answers_lock:
             _answers.append(reference)
@@ -95,6 +97,21 @@ def write(cur: Any, query: str, params: Any, reference: tuple[str, str, str], *r
     return is_new
 
 
+def ask_instead(function: Any, question: str, other: str) -> None:
+    """Have `function` ask `other` where it asks `question`."""
+    code = function.__code__
+    assert question in code.co_consts, question
+    constants = tuple(other if each == question else each for each in code.co_consts)
+    function.__code__ = code.replace(co_consts=constants)
+
+
 if __name__ == "__main__":
+    ask_instead(
+        query.execute,
+        "SELECT table_name FROM duckdb_tables() WHERE temporary",
+        "SELECT DISTINCT table_name FROM duckdb_columns() WHERE database_name = 'temp'",
+    )
+    # It is not there, and DuckDB looks for it in every folder with each value that it is given.
+    sys.modules["pandas"] = None  # type: ignore[assignment]
     database.objects, database.fetch, tables.write = objects, fetch, write
     cli.main()
