@@ -20,14 +20,19 @@ RESULTS = (KEPT, WEEKS, "mart_product.active_usage", "mart_product.feature_reten
 FIRST, SECOND = "1773000000.0", "1773000600.0"
 
 
-@pytest.fixture
-def warehouse(tmp_path: Path) -> Warehouse:
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
     """Forty days of three users, built."""
-    made = Warehouse(tmp_path, ("raw_postgres.events",), dict(NOW))
+    made = Warehouse(tmp_path_factory.mktemp("built"), ("raw_postgres.events",), dict(NOW))
     start = dt.datetime(2026, 2, 1, 22, 30, tzinfo=dt.UTC)
     load(made, [event(3 * day + user, start + dt.timedelta(day), user) for day in range(40) for user in (1, 2, 3)])
     assert problems(made.build()) == []
     return made
+
+
+@pytest.fixture
+def warehouse(built: Warehouse, tmp_path: Path) -> Warehouse:
+    return built.copy(tmp_path)
 
 
 def event(number: int, moment: dt.datetime, user: int, name: str = "report.viewed") -> dict[str, Any]:
@@ -92,7 +97,7 @@ def test_only_the_days_of_what_changed_are_built_and_the_result_is_that_of_a_ful
         f" = (real.used_on, real.user_id, real.workspace_id, real.feature)"
     )
     ours = contents(warehouse)
-    assert problems(warehouse.build(full_refresh=True)) == []
+    assert problems(warehouse.build_rows(full_refresh=True)) == []
     assert ours == contents(warehouse) != before
 
 
@@ -124,7 +129,7 @@ def test_another_switch_begins_again(warehouse: Warehouse, switch: dict[str, Any
     assert problems(warehouse.build("raw_postgres.events")) == []
     ours = contents(warehouse)
     assert ours != before
-    assert problems(warehouse.build(full_refresh=True)) == []
+    assert problems(warehouse.build_rows(full_refresh=True)) == []
     assert ours == contents(warehouse)
 
 
@@ -167,7 +172,7 @@ def test_days_pass_and_events_come_late_and_all_is_as_if_counted_anew(warehouse:
         warehouse.execute(change)
         assert problems(warehouse.build("raw_postgres.events")) == [], change
         ours = contents(warehouse)
-        assert problems(warehouse.build(full_refresh=True)) == []
+        assert problems(warehouse.build_rows(full_refresh=True)) == []
         assert ours == contents(warehouse), change
 
 

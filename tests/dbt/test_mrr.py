@@ -16,9 +16,17 @@ pytestmark = pytest.mark.slow
 WATERFALL = Path(__file__).parent.parent / "fixtures" / "brief" / "mrr_waterfall.sql"
 
 
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
+    """Everything is built, of nothing: what follows is a second build, as most builds are."""
+    made = Warehouse(tmp_path_factory.mktemp("empty"), STRIPE, {"as_of": "2026-04-20 12:00:00"})
+    assert problems(made.build()) == []
+    return made
+
+
 @pytest.fixture
-def warehouse(tmp_path: Path) -> Warehouse:
-    return Warehouse(tmp_path, STRIPE, {"as_of": "2026-04-20 12:00:00"})
+def warehouse(empty: Warehouse, tmp_path: Path) -> Warehouse:
+    return empty.copy(tmp_path)
 
 
 def _months(billing: Billing, name: str, customer: str, amount: int, *months: int) -> None:

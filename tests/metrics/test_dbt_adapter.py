@@ -43,6 +43,19 @@ def whole(tmp_path: Path) -> Warehouse:
     return Warehouse(tmp_path, vars=dict(NOW))
 
 
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
+    made = Warehouse(tmp_path_factory.mktemp("once"), SOME, dict(NOW))
+    assert problems(made.build()) == []
+    return made
+
+
+@pytest.fixture
+def built(once: Warehouse, tmp_path: Path) -> Warehouse:
+    """The three sources, with everything built already."""
+    return once.copy(tmp_path)
+
+
 @pytest.fixture
 def own_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the dbt project that a test may break."""
@@ -107,23 +120,21 @@ def test_schemas_are_named_literally(whole: Warehouse) -> None:
     assert {name for (name,) in staged} == STAGED
 
 
-def test_only_what_is_downstream_of_a_change_is_built(warehouse: Warehouse) -> None:
-    warehouse.build()
-    outcome = warehouse.build("raw_github.reviews")
+def test_only_what_is_downstream_of_a_change_is_built(built: Warehouse) -> None:
+    outcome = built.build("raw_github.reviews")
     assert problems(outcome) == []
-    built = {node.name for node in outcome.nodes if node.resource_type == "model"}
-    assert built == {"int_github__pull_request_reviews_summed", "pull_requests", "delivery_weekly"}
+    models = {node.name for node in outcome.nodes if node.resource_type == "model"}
+    assert models == {"int_github__pull_request_reviews_summed", "pull_requests", "delivery_weekly"}
     # A view shows new rows without being made again: it was touched, and its tests ran.
     assert "staging.stg_github__reviews" in outcome.touched
     assert "primary_key_stg_github__reviews_review_id" in {node.name for node in outcome.nodes}
     assert not any(table.startswith("mart_finance") for table in outcome.touched)
 
 
-def test_new_rows_of_a_changed_table_reach_the_mart(warehouse: Warehouse) -> None:
-    warehouse.build()
-    warehouse.insert(github__pulls=[{"id": 1, "number": 7, "repository": "acme/app", "created_at": "2026-04-01"}])
-    assert problems(warehouse.build("raw_github.pulls")) == []
-    assert warehouse.rows("select pull_request_number from mart_engineering.pull_requests") == [(7,)]
+def test_new_rows_of_a_changed_table_reach_the_mart(built: Warehouse) -> None:
+    built.insert(github__pulls=[{"id": 1, "number": 7, "repository": "acme/app", "created_at": "2026-04-01"}])
+    assert problems(built.build("raw_github.pulls")) == []
+    assert built.rows("select pull_request_number from mart_engineering.pull_requests") == [(7,)]
 
 
 @pytest.mark.parametrize(
@@ -131,10 +142,9 @@ def test_new_rows_of_a_changed_table_reach_the_mart(warehouse: Warehouse) -> Non
     [{**NOW, "past_due_days": 10}, {"as_of": "2026-04-21 00:00:00"}],
     ids=["a-switch", "a-day"],
 )
-def test_everything_is_built_when_more_than_rows_changed(warehouse: Warehouse, vars: dict[str, Any]) -> None:
-    warehouse.build()
-    warehouse.vars = vars
-    assert "mart_finance.mrr_monthly" in warehouse.build("raw_github.reviews").touched
+def test_everything_is_built_when_more_than_rows_changed(built: Warehouse, vars: dict[str, Any]) -> None:
+    built.vars = vars
+    assert "mart_finance.mrr_monthly" in built.build("raw_github.reviews").touched
 
 
 def test_everything_is_built_in_a_file_that_was_made_anew(whole: Warehouse, tmp_path: Path) -> None:
@@ -156,9 +166,8 @@ def test_building_everything_again_leaves_views_and_seeds_as_they_are(whole: War
     assert whole.build(full_refresh=True).models == len(MODELS)
 
 
-def test_a_change_that_no_dbt_model_reads_builds_nothing(warehouse: Warehouse) -> None:
-    warehouse.build()
-    outcome = warehouse.build("raw_crm.deals")
+def test_a_change_that_no_dbt_model_reads_builds_nothing(built: Warehouse) -> None:
+    outcome = built.build("raw_crm.deals")
     assert (outcome.nodes, outcome.touched, outcome.error) == ([], [], None)
 
 
@@ -257,17 +266,16 @@ class _TimeLimit(Exception):
     """Stands for Celery's SoftTimeLimitExceeded, which a signal handler raises too."""
 
 
-def test_a_time_limit_stops_dbt_with_its_threads(warehouse: Warehouse) -> None:
+def test_a_time_limit_stops_dbt_with_its_threads(built: Warehouse) -> None:
     """A build that would take minutes is interrupted in the middle of a query; afterwards nobody holds the file."""
-    warehouse.build()
-    warehouse.execute(
+    built.execute(
         "create or replace view staging.slow as select count(*) as n from range(100000) a, range(100000) b, range(100) c"
     )
 
     def interrupt(*_: Any) -> None:
         raise _TimeLimit
 
-    location = dbt_project.Location(f"duckdb:///{warehouse.path}", warehouse.work_dir)
+    location = dbt_project.Location(f"duckdb:///{built.path}", built.work_dir)
     manifest = _with_slow_model(location)
     threads_before = set(threading.enumerate())
     before = signal.signal(signal.SIGALRM, interrupt)
@@ -279,8 +287,8 @@ def test_a_time_limit_stops_dbt_with_its_threads(warehouse: Warehouse) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
     assert set(threading.enumerate()) <= threads_before
-    assert _opens_elsewhere(warehouse.path)
-    assert problems(warehouse.build()) == []
+    assert _opens_elsewhere(built.path)
+    assert problems(built.build()) == []
 
 
 def _with_slow_model(location: dbt_project.Location) -> Any:
