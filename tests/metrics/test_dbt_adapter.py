@@ -131,6 +131,17 @@ def test_only_what_is_downstream_of_a_change_is_built(built: Warehouse) -> None:
     assert not any(table.startswith("mart_finance") for table in outcome.touched)
 
 
+def test_whoever_listens_to_dbt_afterwards_hears_it(built: Warehouse) -> None:
+    """Events that nobody hears are not put together in a build; in a shell of the same process they are."""
+    from dbt_common.events.event_manager_client import get_event_manager
+    from dbt_common.events.types import Note
+
+    before = get_event_manager()
+    assert problems(built.build("raw_github.reviews")) == []
+    assert get_event_manager() is before
+    assert Note(msg="heard").message() == "heard"
+
+
 def test_new_rows_of_a_changed_table_reach_the_mart(built: Warehouse) -> None:
     built.insert(github__pulls=[{"id": 1, "number": 7, "repository": "acme/app", "created_at": "2026-04-01"}])
     assert problems(built.build("raw_github.pulls")) == []
