@@ -86,13 +86,16 @@ def _forget_spilled(location: dbt_project.Location) -> None:
         shutil.rmtree(f"{path}.tmp", ignore_errors=True)
 
 
-def command_for(request: BuildRequest) -> list[str]:
-    """dbt's arguments for what an everyday build of `request.changed` does, for whoever wants to run dbt by hand."""
+def command_for(request: BuildRequest, *, with_definitions: bool = False) -> list[str]:
+    """dbt's arguments for what an everyday build of `request.changed` does, for whoever wants to run dbt by hand.
+
+    `with_definitions`: also views and seeds, as in a first build.
+    """
     manifest = dbt_project.parsed(dbt_project.Location(request.warehouse_url, request.work_dir))
     selection = choose(
         request.changed, request.raw_tables, source_tables(manifest), _marts(manifest), manifest.child_map
     )
-    return _command(selection, variables_of(request), with_definitions=False)
+    return _command(selection, variables_of(request), with_definitions=with_definitions)
 
 
 def _known(
