@@ -183,9 +183,7 @@ def create_raw_tables(path: Path, tables: Iterable[str] = RAW_SCHEMA) -> None:
             schema, name = table.split(".")
             columns = ", ".join(f'"{column}" {_TYPES[kind]}' for column, kind in RAW_SCHEMA[table].items())
             connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
-            connection.execute(
-                f'CREATE TABLE IF NOT EXISTS "{schema}"."{name}" ({columns}, _extra VARCHAR, _dlt_load_id VARCHAR)'
-            )
+            connection.execute(f'CREATE TABLE "{schema}"."{name}" ({columns}, _extra VARCHAR, _dlt_load_id VARCHAR)')
 
 
 def insert_rows(path: Path, rows: Mapping[str, Rows], load_id: str = "1700000000.0") -> None:

@@ -97,7 +97,7 @@ def test_only_the_days_of_what_changed_are_built_and_the_result_is_that_of_a_ful
         f" = (real.used_on, real.user_id, real.workspace_id, real.feature)"
     )
     ours = contents(warehouse)
-    assert problems(warehouse.build_rows(full_refresh=True)) == []
+    assert problems(warehouse.build(full_refresh=True)) == []
     assert ours == contents(warehouse) != before
 
 
@@ -129,7 +129,7 @@ def test_another_switch_begins_again(warehouse: Warehouse, switch: dict[str, Any
     assert problems(warehouse.build("raw_postgres.events")) == []
     ours = contents(warehouse)
     assert ours != before
-    assert problems(warehouse.build_rows(full_refresh=True)) == []
+    assert problems(warehouse.build(full_refresh=True)) == []
     assert ours == contents(warehouse)
 
 
@@ -172,7 +172,7 @@ def test_days_pass_and_events_come_late_and_all_is_as_if_counted_anew(warehouse:
         warehouse.execute(change)
         assert problems(warehouse.build("raw_postgres.events")) == [], change
         ours = contents(warehouse)
-        assert problems(warehouse.build_rows(full_refresh=True)) == []
+        assert problems(warehouse.build(full_refresh=True)) == []
         assert ours == contents(warehouse), change
 
 

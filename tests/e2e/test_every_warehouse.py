@@ -1,4 +1,4 @@
-"""Sync, build, scan, publish and read, with nothing replaced, in PostgreSQL and BigQuery (DuckDB: test_pipeline_command.py)."""
+"""Sync, build, scan, publish and read, with nothing replaced, in each of the three warehouses."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.warehouses.places import PLACES, Place
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 
-@pytest.fixture(params=["postgresql", "bigquery"])
+@pytest.fixture(params=PLACES)
 def place(request: pytest.FixtureRequest, settings: Any) -> Place:
     return PLACES[request.param](settings, request)
 

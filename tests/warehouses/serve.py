@@ -112,6 +112,6 @@ if __name__ == "__main__":
         "SELECT DISTINCT table_name FROM duckdb_columns() WHERE database_name = 'temp'",
     )
     # It is not there, and DuckDB looks for it in every folder with each value that it is given.
-    sys.modules["pandas"] = None  # type: ignore[assignment]
+    sys.modules["pandas"] = None
     database.objects, database.fetch, tables.write = objects, fetch, write
     cli.main()
