@@ -1,4 +1,5 @@
-"""A PostgreSQL server and a BigQuery emulator for tests of the warehouses: one of each a test process."""
+"""A PostgreSQL server and a BigQuery emulator for tests of the warehouses: a server for a test process, where each test
+makes a database of its own; an emulator, which has one project only, for a file of tests."""
 
 from __future__ import annotations
 
@@ -26,9 +27,9 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Produc
         server.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def bigquery_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    """A running emulator; Google's clients in this process come to it."""
+    """A running emulator without a table; Google's clients in this process come to it."""
     with (
         Emulator(tmp_path_factory.mktemp("bigquery")) as emulator,
         as_google_answers(emulator.environment),
