@@ -42,7 +42,7 @@ class Emulator:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.port = _free_port()
+        self.port = 0
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -66,16 +66,23 @@ class Emulator:
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "credentials.json").write_text(json.dumps(CREDENTIALS))
         command = [str(ENVIRONMENT / "bin" / "python"), "-P", str(SERVE), "serve"]
-        command += ["--host", "127.0.0.1", "--port", str(self.port), "--grpc-port", "0"]
+        command += ["--host", "127.0.0.1", "--grpc-port", "0"]
         command += ["--project", PROJECT, "--data-dir", str(self.folder / "data")]
-        with (self.folder / "emulator.log").open("wb") as log:
+        # It is born listening: of a port that is free for a moment only, its own gRPC server may come first.
+        with (self.folder / "emulator.log").open("wb") as log, socket.create_server(("127.0.0.1", 0)) as listening:
+            self.port = listening.getsockname()[1]
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 cwd=self.folder,
-                env={**os.environ, "HOME": str(ENVIRONMENT / "home")},
+                env={
+                    **os.environ,
+                    "HOME": str(ENVIRONMENT / "home"),
+                    "EMULATOR_SOCKET": str(listening.fileno()),
+                },
+                pass_fds=[listening.fileno()],
             )
         try:
             self._wait_until_ready()
@@ -96,7 +103,7 @@ class Emulator:
             process.wait()
 
     def _wait_until_ready(self) -> None:
-        """The port opens before it answers."""
+        """Whoever connects waits in line until it answers."""
         deadline = time.monotonic() + START_SECONDS
         while True:
             assert self._process is not None
@@ -126,10 +133,3 @@ def as_google_answers(environment: Mapping[str, str]) -> Iterator[None]:
             patch.setenv(name, value)
         patch.setattr(QueryJob, "destination", property(told))
         yield
-
-
-def _free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        number: int = probe.getsockname()[1]
-        return number

@@ -6,9 +6,11 @@ ever gave is a table: that is most of what it does. What it asks stands in DuckL
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections import deque
+from functools import partial
 from typing import Any
 
 import duckdb
@@ -114,4 +116,5 @@ if __name__ == "__main__":
     # It is not there, and DuckDB looks for it in every folder with each value that it is given.
     sys.modules["pandas"] = None
     database.objects, database.fetch, tables.write = objects, fetch, write
+    cli.uvicorn.run = partial(cli.uvicorn.run, fd=int(os.environ["EMULATOR_SOCKET"]))
     cli.main()
