@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +14,7 @@ from django.utils import timezone
 
 from sources import offers, probes
 from sources.models import Probe, Reread, SchemaChange, Source, Stream
+from tests.chromium import started
 from tests.factories import SourceFactory, StaffFactory, StreamFactory, synced
 from tests.sources.conftest import COMPANY_FILE
 from tests.sources.systems import LABELS, ORDERS
@@ -27,15 +27,6 @@ pytestmark = [
 ]
 
 PASSWORD = "correct horse battery"
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 class Visit:
@@ -64,25 +55,24 @@ class Visit:
             self.errors.append(f"{answer.status} {answer.url}")
 
 
+@pytest.fixture(scope="module")
+def chromium(django_db_setup: None) -> Iterator[Any]:
+    with started() as browser:
+        yield browser
+
+
 @pytest.fixture
-def visit(live_server, monkeypatch) -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    # Playwright keeps an event loop in this thread; the ORM is used beside it, never inside it.
-    monkeypatch.setitem(os.environ, "DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+def visit(live_server, chromium) -> Iterator[Any]:
     user = StaffFactory(password=PASSWORD)
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    assert path, "Chromium is needed: `make chromium` installs it."
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        visits: list[Visit] = []
+    visits: list[Visit] = []
 
-        def start(**context: Any) -> Any:
-            visits.append(Visit(browser, live_server.url, user.username, **context))
-            return visits[-1].page
+    def start(**context: Any) -> Any:
+        visits.append(Visit(chromium, live_server.url, user.username, **context))
+        return visits[-1].page
 
-        yield start
-        browser.close()
+    yield start
+    for seen in visits:
+        seen.page.context.close()
     for seen in visits:
         assert seen.foreign == []
         assert seen.errors == []

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sources.models import Source
-from tests.sources.test_admin_in_browser import answer_probe, visit  # noqa: F401 (a fixture)
+from tests.sources.test_admin_in_browser import answer_probe, chromium, visit  # noqa: F401 (fixtures)
 
 pytestmark = [
     pytest.mark.slow,
