@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import requests
 
+from sandbox.company import Company
 from sandbox.server import Sandbox
 
 MONDAY = int(dt.datetime(2026, 3, 16, 9, 30, tzinfo=dt.UTC).timestamp())
@@ -40,6 +41,14 @@ class Client:
             if not page["has_more"]:
                 return found
             params["starting_after"] = found[-1]["id"]
+
+
+@pytest.fixture(scope="session")
+def company() -> Company:
+    """Two years of a company as large as the demo's; nobody may change it or move it on."""
+    company = Company(seed=11, opened_at=MONDAY, scale=1)
+    company.run(MONDAY)
+    return company
 
 
 @pytest.fixture(scope="session")

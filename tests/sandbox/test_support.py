@@ -17,13 +17,6 @@ from tests.sandbox.conftest import MONDAY
 pytestmark = pytest.mark.slow  # a company is simulated for it
 
 
-@pytest.fixture(scope="module")
-def company() -> Company:
-    company = Company(seed=11, opened_at=MONDAY, scale=1)
-    company.run(MONDAY)
-    return company
-
-
 def picture(company: Company) -> Any:
     """Everything that the two parts have come to."""
     return (

@@ -16,8 +16,7 @@ from sandbox import truth, truth_usage
 from sandbox.clock import open_world
 from sandbox.company import Company
 from sandbox.timeline import DAY, HOUR, utc
-
-MONDAY = int(dt.datetime(2026, 3, 16, 9, 30, tzinfo=dt.UTC).timestamp())
+from tests.sandbox.conftest import MONDAY
 
 
 def to_usd(currency: str, day: dt.date) -> Decimal:
@@ -25,13 +24,6 @@ def to_usd(currency: str, day: dt.date) -> Decimal:
     return {"usd": Decimal(1), "eur": Decimal("1.05"), "gbp": Decimal("1.25")}[currency] + (
         Decimal(day.month) / 100 if currency != "usd" else 0
     )
-
-
-@pytest.fixture(scope="module")
-def company() -> Company:
-    company = Company(seed=11, opened_at=MONDAY, scale=1)
-    company.run(MONDAY)
-    return company
 
 
 @pytest.mark.parametrize("rates", [None, to_usd])
@@ -135,13 +127,17 @@ def test_the_same_seed_gives_the_same_world_in_one_step_or_in_many(company):
     assert truth.movements(other) == truth.movements(company)
     assert list(other.ledger.invoices) == list(company.ledger.invoices)
     assert list(other.journal.events) == list(company.journal.events)
+    assert truth_usage.adoptions(other) == truth_usage.adoptions(company)
+    for name in ("moments", "users", "features"):
+        assert getattr(other.product.uses, name) == getattr(company.product.uses, name)
 
 
 @pytest.mark.slow
-def test_another_seed_gives_another_world(company):
-    other = Company(seed=12, opened_at=MONDAY, scale=1)
-    other.run(MONDAY)
-    assert truth.movements(other) != truth.movements(company)
+def test_another_seed_gives_another_world():
+    one, other = (Company(seed=seed, opened_at=MONDAY, scale=0.2) for seed in (11, 12))
+    for each in (one, other):
+        each.run(MONDAY)
+    assert truth.movements(other) != truth.movements(one)
 
 
 @pytest.mark.slow

@@ -16,13 +16,6 @@ from tests.sandbox.conftest import MONDAY
 pytestmark = pytest.mark.slow  # a company is simulated for it
 
 
-@pytest.fixture(scope="module")
-def company() -> Company:
-    company = Company(seed=11, opened_at=MONDAY, scale=1)
-    company.run(MONDAY)
-    return company
-
-
 def uses(company: Company) -> list[tuple[int, int, str, str]]:
     log, users = company.product.uses, company.product.users
     return [
@@ -123,16 +116,6 @@ def test_recent_days_are_busier_and_weekends_quieter(company):
     weekend = [count for day, count in zip(range(last - 21, last), days, strict=True) if (day + 3) % 7 >= 5]
     assert min(working) > max(weekend)
     assert sum(working) / len(working) > 3 * counts[last - 100 - (last - 100 + 3) % 7 + 1]
-
-
-def test_the_same_world_has_the_same_uses_in_one_step_or_in_many(company):
-    other = Company(seed=11, opened_at=MONDAY, scale=1)
-    for day in range(0, 760, 31):
-        other.run(min(MONDAY, other.start + day * DAY))
-    other.run(MONDAY)
-    assert truth_usage.adoptions(other) == truth_usage.adoptions(company)
-    for name in ("moments", "users", "features"):
-        assert getattr(other.product.uses, name) == getattr(company.product.uses, name)
 
 
 def test_the_database_gets_every_use_once_also_when_a_write_fails():
