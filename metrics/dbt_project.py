@@ -57,6 +57,14 @@ class Location:
         }
 
     @property
+    def environment_for_parsing(self) -> dict[str, str]:
+        """The same wherever DuckDB's file lies: its folder is not in the manifest, yet for another one dbt reads all again."""
+        environment = self.environment
+        if path := environment.get("DBT_DUCKDB_PATH"):
+            environment["DBT_DUCKDB_PATH"] = Path(path).name
+        return environment
+
+    @property
     def arguments(self) -> list[str]:
         return [
             "--project-dir",
@@ -109,7 +117,7 @@ def parsed(location: Location) -> Manifest:
                 location.manifest_path.parent.mkdir(parents=True, exist_ok=True)
                 known[1].write(str(location.manifest_path))
             return known[1]
-        result = invoke(["parse"], location)
+        result = invoke(["parse"], location, environment=location.environment_for_parsing)
         if not result.success or result.result is None:
             raise TerminalError(
                 "The dbt project could not be read, so nothing was built. An engineer has to mend the file named below.",
@@ -130,6 +138,7 @@ def invoke(
     manifest: Manifest | None = None,
     *,
     at_the_end: Iterable[Callable[[Any], None]] = (),
+    environment: Mapping[str, str] | None = None,
 ) -> dbtRunnerResult:
     """Run one dbt command in this process. What stopped it from outside (a time limit, Ctrl-C) is raised again.
 
@@ -139,7 +148,7 @@ def invoke(
     """
     from dbt.cli.main import dbtRunner
 
-    with _lock, _environment(location.environment), _unheard():
+    with _lock, _environment(location.environment if environment is None else environment), _unheard():
         location.work_dir.mkdir(parents=True, exist_ok=True)
         _stop_threads_when_interrupted()
         try:

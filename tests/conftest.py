@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.fakes", "tests.recordings", "tests.warehouses.fixtures"]
+pytest_plugins = ["tests.dbt.reading", "tests.fakes", "tests.recordings", "tests.warehouses.fixtures"]
 
 
 @pytest.fixture(autouse=True)

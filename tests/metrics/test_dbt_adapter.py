@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import shutil
@@ -245,6 +246,18 @@ def test_a_project_that_cannot_be_read_is_said_so(own_project: Path, warehouse: 
         warehouse.build()
     assert failure.value.kind == "dbt_parse"
     assert "no_such_thing" in failure.value.detail
+
+
+@pytest.mark.usefixtures("project_was_read")
+def test_what_dbt_kept_of_the_project_holds_wherever_the_file_lies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A portal that moves to another folder, or a test, does not read everything again."""
+    monkeypatch.setattr(dbt_project, "_manifests", {})  # as a process that has just begun
+    location = dbt_project.Location(f"duckdb:///{tmp_path}/warehouse.duckdb", tmp_path / "dbt")
+    assert len(dbt_project.parsed(location).nodes) > 200
+    told = json.loads((tmp_path / "dbt" / "target" / "perf_info.json").read_text())
+    assert (told["parsed_path_count"], told["path_count"] > 100) == (0, True)
 
 
 def test_the_project_is_read_again_when_a_file_changes(own_project: Path, warehouse: Warehouse) -> None:
