@@ -21,9 +21,10 @@ test: env chromium bigquery  ## Lint, types and every test
 	@bin/check
 	@$(BIN)/pytest -q -n 2 --dist loadfile
 
-test-fast: env  ## Lint, types and the tests that need no real parts
-	@bin/check
-	@$(BIN)/pytest -q -n 2 --dist loadfile -m "not slow"
+test-fast: env  ## Lint (but for SQL: make lint), types and the tests that need no real parts
+	@said=$$(mktemp); bin/check fast >$$said 2>&1 & \
+	$(BIN)/pytest -q -n 2 --dist loadfile -m "not slow"; tests=$$?; \
+	wait $$!; checks=$$?; cat $$said; rm $$said; exit $$((tests + checks))
 
 recordings: env  ## The table of recorded answers and whether we read them right
 	@$(BIN)/pytest -q -n 2 -m recording --recordings

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 pytest_plugins = ["tests.dbt.reading", "tests.fakes", "tests.recordings", "tests.warehouses.fixtures"]
+
+
+SLOW_FILE = re.compile(r"^pytestmark = (\[\s*)?pytest\.mark\.slow", re.MULTILINE)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Without slow tests, files of nothing else are not even imported."""
+    is_left_out = config.option.markexpr == "not slow" and collection_path.suffix == ".py"
+    return True if is_left_out and SLOW_FILE.search(collection_path.read_text()) else None
 
 
 @pytest.fixture(autouse=True)
