@@ -17,9 +17,10 @@ demo-reset: $(VENV)/.runtime  ## Forget the demo's data and begin again
 	@$(DEMO) $(RUN) demo_reset
 	@$(DEMO) $(RUN) demo
 
+# A third process works while the others wait: for a browser, for a worker to die, for a second to pass.
 test: env chromium bigquery  ## Lint, types and every test
 	@bin/check
-	@$(BIN)/pytest -q -n 2 --dist loadfile
+	@$(BIN)/pytest -q -n 3 --dist loadfile
 
 test-fast: env  ## Lint (but for SQL: make lint), types and the tests that need no real parts
 	@said=$$(mktemp); bin/check fast >$$said 2>&1 & \
