@@ -26,3 +26,15 @@ def _own_data_dir(tmp_path: Path, settings) -> None:
     settings.DATA_DIR.mkdir()
     settings.WAREHOUSE_URL = f"duckdb:///{tmp_path}/data/warehouse/warehouse.duckdb"
     settings.EMAIL_FILE_PATH = str(tmp_path / "data" / "mail")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """dbt's own unit tests are a test each among ours; how many they were is said by itself."""
+    found = {
+        outcome: sum("::test_dbt_unit_test[" in each.nodeid for each in terminalreporter.stats.get(outcome, []))
+        for outcome in ("passed", "failed", "error")
+    }
+    if any(found.values()):
+        terminalreporter.write_line(
+            f"dbt unit tests: {', '.join(f'{n} {outcome}' for outcome, n in found.items() if n)}"
+        )
