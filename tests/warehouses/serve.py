@@ -47,6 +47,9 @@ COLUMNS = """(
     where columns.parent_column is null
       and columns.end_snapshot is null and tables.end_snapshot is null and schemas.end_snapshot is null
 )"""
+DATASETS = (
+    "(select '{project}' as database_name, schema_name from {catalog}.ducklake_schema where end_snapshot is null)"
+)
 COLUMNS_OF_ANSWERS = (
     "(select null as database_name, '' as schema_name, '' as table_name, '' as column_name, true as is_nullable)"
 )
@@ -64,8 +67,10 @@ def _catalog(project_id: str) -> str:
 
 def fetch(sql: str, params: list[Any] | None = None) -> list[tuple[Any, ...]]:
     """The answer to a question of the emulator's own. Of one table's columns it reads that table's alone."""
+    project = params[0] if params else ANSWERS
+    if "duckdb_schemas()" in sql and project != ANSWERS:
+        sql = sql.replace("duckdb_schemas()", DATASETS.format(project=project, catalog=_catalog(project)))
     if "duckdb_columns()" in sql and params:
-        project = params[0]
         columns = (
             COLUMNS.format(project=project, catalog=_catalog(project)) if project != ANSWERS else COLUMNS_OF_ANSWERS
         )
