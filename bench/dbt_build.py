@@ -14,6 +14,7 @@ from bench.meter import tell
 django.setup()
 
 from metrics.dbt_adapter import build  # noqa: E402
+from metrics.dbt_project import Location, parsed  # noqa: E402
 from metrics.dbt_types import BuildRequest  # noqa: E402
 from portal.warehouse.duckdb import DuckDBWarehouse  # noqa: E402
 
@@ -26,6 +27,7 @@ request = BuildRequest(
     work_dir=Path(work_dir),
     vars={"as_of": NOW},
 )
+parsed(Location(request.warehouse_url, request.work_dir))  # as a worker, which has this and dbt's imports behind it
 began = time.perf_counter()
 with warehouse.writer():
     outcome = build(request)
