@@ -82,7 +82,7 @@ def perform(build: Build, without_tests: Collection[str] = ()) -> BuildOutcome |
 
 def documentation() -> ProjectDoc:
     """What dbt says about its datasets, as of the last build."""
-    return read_manifest(switches.work_dir() / "target" / "manifest.json")
+    return read_manifest(switches.work_dir() / "manifest.json")
 
 
 def _feeds(project: ProjectDoc) -> dict[str, list[str]]:

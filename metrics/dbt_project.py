@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -86,7 +87,8 @@ class Location:
 
     @property
     def manifest_path(self) -> Path:
-        return self.work_dir / "target" / "manifest.json"
+        """For pages: complete whenever it is there. The one in `target` is dbt's, which writes it bit by bit."""
+        return self.work_dir / "manifest.json"
 
 
 def fingerprint(project_dir: Path) -> str:
@@ -114,8 +116,7 @@ def parsed(location: Location) -> Manifest:
         known = _manifests.get(key)
         if known and known[0] == current:
             if not location.manifest_path.exists():
-                location.manifest_path.parent.mkdir(parents=True, exist_ok=True)
-                known[1].write(str(location.manifest_path))
+                _show(known[1], location)
             return known[1]
         result = invoke(["parse"], location, environment=location.environment_for_parsing)
         if not result.success or result.result is None:
@@ -129,7 +130,17 @@ def parsed(location: Location) -> Manifest:
         if len(_manifests) >= MANIFESTS_KEPT:
             del _manifests[next(iter(_manifests))]  # the oldest: each is megabytes
         _manifests[key] = (current, manifest)
+        _show(manifest, location)
         return manifest
+
+
+def _show(manifest: Manifest, location: Location) -> None:
+    """Put the manifest where pages read it, in one step: they may read at any moment, and other processes write too."""
+    location.work_dir.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=location.work_dir) as folder:
+        written = Path(folder) / "manifest.json"
+        manifest.write(str(written))
+        written.replace(location.manifest_path)
 
 
 def invoke(

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -260,6 +261,29 @@ def test_what_dbt_kept_of_the_project_holds_wherever_the_file_lies(
     assert (told["parsed_path_count"], told["path_count"] > 100) == (0, True)
 
 
+def test_a_page_reads_the_manifest_whole_while_workers_read_the_project_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    location = dbt_project.Location(f"duckdb:///{tmp_path}/warehouse.duckdb", tmp_path / "dbt")
+    dbt_project.parsed(location)
+    seen: list[int] = []
+    is_over = threading.Event()
+
+    def look() -> None:
+        while not is_over.is_set():
+            seen.append(len(json.loads(location.manifest_path.read_bytes())["nodes"]))
+
+    with ThreadPoolExecutor(1) as pool:
+        page = pool.submit(look)
+        for _ in range(3):
+            monkeypatch.setattr(dbt_project, "_manifests", {})  # as a process that has just begun
+            dbt_project.parsed(location)
+        is_over.set()
+        page.result()
+    assert set(seen) == {len(dbt_project.parsed(location).nodes)}
+    assert len(seen) > 3
+
+
 def test_the_project_is_read_again_when_a_file_changes(own_project: Path, warehouse: Warehouse) -> None:
     assert problems(warehouse.build()) == []
     folder = own_project / "models" / "company"
@@ -372,7 +396,7 @@ def test_nothing_is_written_into_the_source_tree(warehouse: Warehouse) -> None:
     warehouse.build()
     assert dbt_project.fingerprint(dbt_project.PROJECT_DIR) == before
     assert not (Path.cwd() / "logs").exists()
-    assert {path.name for path in warehouse.work_dir.iterdir()} <= {"target", "logs", "built.json"}
+    assert {path.name for path in warehouse.work_dir.iterdir()} <= {"target", "logs", "built.json", "manifest.json"}
 
 
 def test_a_warehouse_of_another_kind_is_refused_in_a_sentence(tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def test_every_column_of_a_mart_is_described_and_every_described_column_exists(t
         "select schema_name || '.' || table_name, column_name from duckdb_columns()"
     ):
         built.setdefault(relation, set()).add(column)
-    project = read_manifest(warehouse.work_dir / "target" / "manifest.json")
+    project = read_manifest(warehouse.work_dir / "manifest.json")
     for name, dataset in project.datasets.items():
         described = {column.name for column in dataset.columns}
         # What every raw table has needs no description, and in a sheet people write what they like.

@@ -35,7 +35,7 @@ def _with_marts(portal: scenarios.Portal, without: Collection[str], months: int)
 
 def documented() -> Path:
     """A manifest that describes the marts, as dbt would write it."""
-    path = Path(settings.DATA_DIR) / "dbt" / "target" / "manifest.json"
+    path = Path(settings.DATA_DIR) / "dbt" / "manifest.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     nodes = {}
     for mart, columns in MART_COLUMNS.items():
