@@ -28,7 +28,8 @@ def project_was_read(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not kept.exists():
-            dbt_project.parsed(dbt_project.Location(f"duckdb:///{folder}/warehouse.duckdb", folder))
+            location = dbt_project.Location(f"duckdb:///{folder}/warehouse.duckdb", folder)
+            assert dbt_project.invoke(["parse"], location, environment=location.environment_for_parsing).success
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DBT_PARTIAL_PARSE_FILE_PATH", str(kept))
         yield
