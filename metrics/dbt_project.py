@@ -87,7 +87,7 @@ class Location:
 
     @property
     def manifest_path(self) -> Path:
-        """For pages: complete whenever it is there. The one in `target` is dbt's, which writes it bit by bit."""
+        """For pages: complete whenever it is there. One in `target` is of dbt in a shell, which writes it bit by bit."""
         return self.work_dir / "manifest.json"
 
 
@@ -118,7 +118,7 @@ def parsed(location: Location) -> Manifest:
             if not location.manifest_path.exists():
                 _show(known[1], location)
             return known[1]
-        result = invoke(["parse"], location, environment=location.environment_for_parsing)
+        result = invoke(["parse", "--no-write-json"], location, environment=location.environment_for_parsing)
         if not result.success or result.result is None:
             raise TerminalError(
                 "The dbt project could not be read, so nothing was built. An engineer has to mend the file named below.",
