@@ -114,7 +114,7 @@ def kept_by_age(published: Published, choices: Choices) -> Figure:
                 "x": [age for age, _ in marked],
                 "y": [value for _, value in marked],
                 "text": [text.percent(value, 0) for _, value in marked],
-                "textposition": ["top center"] * (len(marked) - 1) + ["top left"],
+                "textposition": ["top center"] * (len(marked) - 1) + ["middle right"],
                 "textfont": {"color": figures.INK, "size": figures.LABEL_SIZE + 1},
                 "marker": {"size": 8, "color": figures.COLOURS["new"]},
                 "cliponaxis": False,
@@ -125,5 +125,5 @@ def kept_by_age(published: Published, choices: Choices) -> Figure:
             range=[0, ages[-1]], zeroline=False, dtick=6 if ages[-1] > 8 else 1, ticksuffix=" mo", tickangle=0
         ),
         yaxis=figures.axis(grid=True, tickformat=".0%", rangemode="tozero", nticks=5),
-        margin={"l": 8, "r": 20, "t": 26, "b": 8},
+        margin={"l": 8, "r": 44, "t": 26, "b": 8},
     )
