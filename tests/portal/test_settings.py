@@ -128,3 +128,19 @@ def test_sqlite_is_set_up_for_readers_beside_writers(tmp_path):
 def test_the_engines_phone_nobody(tmp_path):
     said = "[__import__('os').environ[name] for name in ('OTEL_SDK_DISABLED', 'DBT_SEND_ANONYMOUS_USAGE_STATS')]"
     assert json.loads(started(tmp_path, said, **GOOD).stdout) == ["true", "false"]
+
+
+@pytest.mark.parametrize(("more", "shows_where"), [([], False), (["--traceback"], True)])
+def test_a_command_that_is_not_set_up_says_so_in_a_sentence(tmp_path, more, shows_where):
+    result = subprocess.run(
+        [sys.executable, "manage.py", "check", *more],
+        env={"PATH": os.environ["PATH"], "DATA_DIR": str(tmp_path / "data")},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert result.returncode == 1
+    assert "Set SECRET_KEY: it signs sessions" in result.stderr
+    assert ("Traceback" in result.stderr) == shows_where
