@@ -13,6 +13,14 @@
     {%- endif -%}
 {%- endmacro %}
 
+{#- The same for a dbt model whose rows also say what came before them: what is later than the first change is forgotten too. -#}
+{% macro forget_since_first_change(events, day, uses) -%}
+    {%- if is_incremental() -%}
+    delete from {{ this }}
+    where {{ day }} >= (select min({{ day }}) from ({{ changed_days(events, day, uses, 'last_load_id') }}) as changed)
+    {%- endif -%}
+{%- endmacro %}
+
 {% macro changed_days(events, day, uses, last_load_id) -%}
     select coalesce(kept.{{ day }}, found.{{ day }}) as {{ day }}
     from (

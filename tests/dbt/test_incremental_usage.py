@@ -166,6 +166,9 @@ def test_days_pass_and_events_come_late_and_all_is_as_if_counted_anew(warehouse:
             "update raw_postgres.events set user_id = 1, _dlt_load_id = '1773000700.0' where id in (10, 70)",
         ),
         ("2026-04-01", "select 1"),
+        # whose first weeks are gone has begun later
+        ("2026-04-06", "delete from raw_postgres.events where user_id = 1 and created_at < '2026-02-17'"),
+        ("2026-04-06", f"{before} (953, 1, 'w1', 'report.viewed', '2026-02-09 10:00:00+00', '{SECOND}')"),
     ]
     for day, change in history:
         warehouse.vars = {"as_of": f"{day} 12:00:00"}

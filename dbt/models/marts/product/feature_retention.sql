@@ -10,41 +10,27 @@ numbers as (
 
 ),
 
-first_weeks as (
+counted as (
 
     select
-        user_id,
         feature,
-        min(active_week) as cohort_week
+        cohort_week,
+        active_week,
+        count(*) as retained_users
     from active_weeks
-    group by user_id, feature
+    group by feature, cohort_week, active_week
 
 ),
 
+-- In the week of their first use all are there.
 cohorts as (
 
     select
         feature,
         cohort_week,
-        count(*) as users
-    from first_weeks
-    group by feature, cohort_week
-
-),
-
-counted as (
-
-    select
-        active_weeks.feature,
-        first_weeks.cohort_week,
-        active_weeks.active_week,
-        count(*) as retained_users
-    from active_weeks
-    inner join first_weeks
-        on
-            active_weeks.user_id = first_weeks.user_id
-            and active_weeks.feature = first_weeks.feature
-    group by active_weeks.feature, first_weeks.cohort_week, active_weeks.active_week
+        retained_users as users
+    from counted
+    where active_week = cohort_week
 
 ),
 
