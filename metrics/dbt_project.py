@@ -159,6 +159,9 @@ def invoke(
     """
     from dbt.cli.main import dbtRunner
 
+    from metrics import dbt_warm
+
+    dbt_warm.prepare()
     with _lock, _environment(location.environment if environment is None else environment), _unheard():
         location.work_dir.mkdir(parents=True, exist_ok=True)
         _stop_threads_when_interrupted()
