@@ -53,6 +53,26 @@ rates as (
 
 ),
 
+-- The large tables are named again where only their customers are asked for: of what is read twice by one name DuckDB makes
+-- a copy first, with every column.
+customers_of_invoices as (
+
+    select
+        invoice_id,
+        customer_id
+    from {{ ref('stg_stripe__invoices') }}
+
+),
+
+customers_of_lines as (
+
+    select
+        invoice_line_id,
+        customer_id
+    from {{ ref('stg_stripe__invoice_lines') }}
+
+),
+
 -- Every row that the MRR of a customer is computed from, and how many of its moments are over: one day an invoice is
 -- overdue and a period ends, without any row changing.
 inputs as (
@@ -103,20 +123,20 @@ inputs as (
     union all
 
     select
-        invoices.customer_id,
+        customers_of_invoices.customer_id,
         {{ row_hash('payment_attempts') }} as row_hash,
         {{ moments_passed(['payment_attempts.created_at']) }} as moments_passed
     from payment_attempts
-    inner join invoices on payment_attempts.invoice_id = invoices.invoice_id
+    inner join customers_of_invoices on payment_attempts.invoice_id = customers_of_invoices.invoice_id
 
     union all
 
     select
-        lines.customer_id,
+        customers_of_lines.customer_id,
         {{ row_hash('discounts') }} as row_hash,
         0 as moments_passed
     from discounts
-    inner join lines on discounts.invoice_line_id = lines.invoice_line_id
+    inner join customers_of_lines on discounts.invoice_line_id = customers_of_lines.invoice_line_id
 
 ),
 
