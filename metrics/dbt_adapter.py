@@ -56,7 +56,8 @@ def build(request: BuildRequest) -> BuildOutcome:
         (location.work_dir / STATE_FILE).unlink(missing_ok=True)
         is_fresh_start = request.full_refresh or not is_familiar
         without = {test for test in request.without_tests if test in manifest.nodes}
-        asking = None if is_fresh_start else _known(selection, state, variables, location, manifest, without)
+        tested = _state_of_tests(location, state)
+        asking = _known(selection, tested, variables, location, manifest, without)
         command = _command(
             selection,
             variables,
@@ -71,7 +72,7 @@ def build(request: BuildRequest) -> BuildOutcome:
         results = _run(command, location, manifest, outcome, asking)
         if asking is None:
             moment = str(variables["as_of"])
-            _known_tests.learn(state, dbt_tests.compiled(results, outcome.nodes, manifest, moment))
+            _known_tests.learn(tested, dbt_tests.compiled(results, outcome.nodes, manifest, moment))
         if not is_fresh_start:
             outcome.touched = sorted({*outcome.touched, *_views_below(selection, manifest)})
         if outcome.error is None and not any(node.is_bad for node in outcome.nodes):
@@ -100,7 +101,7 @@ def command_for(request: BuildRequest, *, with_definitions: bool = False) -> lis
 
 def _known(
     selection: Selection,
-    state: Mapping[str, Any],
+    tested: Mapping[str, Any],
     variables: Mapping[str, Any],
     location: dbt_project.Location,
     manifest: Manifest,
@@ -112,7 +113,7 @@ def _known(
     # With nothing to build dbt does not even connect.
     if location.target.name != "duckdb" or all(table.config.materialized == "view" for table in tables):
         return None
-    tests = _known_tests.of(state, (unique_id for unique_id in reached if unique_id.startswith("test.")))
+    tests = _known_tests.of(tested, (unique_id for unique_id in reached if unique_id.startswith("test.")))
     return None if tests is None else dbt_tests.Asking(tests, str(variables["as_of"]))
 
 
@@ -236,6 +237,12 @@ def _state(location: dbt_project.Location, variables: Mapping[str, Any], request
         "day": now.date().isoformat(),
         "warehouse": location.target.identity,
     }
+
+
+def _state_of_tests(location: dbt_project.Location, state: Mapping[str, Any]) -> dict[str, Any]:
+    """What the SQL of data tests depends on: not the day, and not which file of that name it is."""
+    target = location.target
+    return {**state, "day": None, "warehouse": f"{target.name} {target.database}"}
 
 
 def _read_state(location: dbt_project.Location) -> dict[str, Any]:

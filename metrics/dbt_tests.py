@@ -1,9 +1,9 @@
 """Data tests in a warm build: dbt writes their SQL once; as long as it would write the same, we only put the questions.
 
 For dbt a test is a node like any other: it costs some 20 ms of preparation, for a question that DuckDB answers in one.
-dbt carries out every test of the first build and of each build after anything but rows changed. From then on the SQL
-that it compiled is asked again on the connection of the build, and judged by dbt's own rules. Servers take longer for the
-question than dbt for the preparation, so there dbt always does it.
+dbt carries out every test of a process's first build, and of each build after anything but rows and the day changed.
+From then on the SQL that it compiled is asked again on the connection of the build, and judged by dbt's own rules. Servers
+take longer for the question than dbt for the preparation, so there dbt always does it.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class CompiledTest:
 
 
 class KnownTests:
-    """The compiled tests of one state of the project (files, switches, tables, day); another state begins anew."""
+    """The compiled tests of one state of the project (files, switches, tables); another state begins anew."""
 
     def __init__(self) -> None:
         self._state: Mapping[str, Any] | None = None

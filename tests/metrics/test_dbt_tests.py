@@ -14,7 +14,7 @@ from metrics.dbt_types import BuildOutcome, NodeOutcome
 from tests.dbt.helpers import STRIPE, Warehouse, problems
 from tests.dbt.raw_schema import RAW_SCHEMA
 
-NOON, EVENING = "2026-04-20 12:00:00", "2026-04-20 19:30:00"
+NOON, LATER = "2026-04-20 12:00:00", "2026-05-01 00:30:00"
 
 
 def _compiled(unique_id: str = "test.a", **changes: Any) -> dbt_tests.CompiledTest:
@@ -33,9 +33,9 @@ def _compiled(unique_id: str = "test.a", **changes: Any) -> dbt_tests.CompiledTe
 
 
 def test_a_question_is_asked_at_the_moment_of_its_build() -> None:
-    assert f"'{EVENING}'" in _compiled().question(EVENING)
-    assert NOON not in _compiled().question(EVENING)
-    assert "limit 5" in _compiled(limit=5).question(EVENING)
+    assert f"'{LATER}'" in _compiled().question(LATER)
+    assert NOON not in _compiled().question(LATER)
+    assert "limit 5" in _compiled(limit=5).question(LATER)
 
 
 def test_tests_are_known_for_one_state_of_the_project() -> None:
@@ -86,25 +86,29 @@ def _forget(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.slow
 def test_every_test_of_the_project_is_asked_as_dbt_asks_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At another moment of the same day: the same questions and the same answers as dbt's own."""
+    """In another month, and in a file that was made anew: the same questions and the same answers as dbt's own."""
+    _forget(monkeypatch)
     warehouse = Warehouse(tmp_path, vars={"as_of": NOON})
     by_dbt = warehouse.build()
     learned = dbt_adapter._known_tests._tests
-    warehouse.vars = {"as_of": EVENING}
+    warehouse.vars = {"as_of": LATER}
     commands = []
     original = dbt_adapter._command
     monkeypatch.setattr(dbt_adapter, "_command", lambda *a, **k: commands.append(k["with_tests"]) or original(*a, **k))
 
     asked = warehouse.build()
+    (tmp_path / "anew").mkdir()
+    asked_of_another = Warehouse(tmp_path / "anew", vars={"as_of": LATER}).build()
     _forget(monkeypatch)
     by_dbt_again = warehouse.build()
 
-    assert commands == [False, True]
-    assert _answers(asked) == _answers(by_dbt) == _answers(by_dbt_again)
+    assert commands == [False, False, True]
+    assert asked_of_another.models == by_dbt.models
+    assert _answers(asked) == _answers(asked_of_another) == _answers(by_dbt) == _answers(by_dbt_again)
     anew = dbt_adapter._known_tests._tests
     assert learned.keys() == anew.keys() == _answers(by_dbt).keys()
-    assert {each: learned[each].question(EVENING) for each in learned} == {
-        each: anew[each].question(EVENING) for each in anew
+    assert {each: learned[each].question(LATER) for each in learned} == {
+        each: anew[each].question(LATER) for each in anew
     }
 
 
@@ -114,11 +118,13 @@ def test_what_does_not_hold_is_found_as_dbt_finds_it(tmp_path: Path, monkeypatch
     assert problems(warehouse.build()) == []
     warehouse.insert(stripe__subscriptions=[{"id": "sub_1", "customer_id": None, "status": "no such status"}] * 2)
     asked = warehouse.build("raw_stripe.subscriptions")
+    asked_of_all = warehouse.build()  # everything, since the build before was not good
     _forget(monkeypatch)
-    by_dbt = warehouse.build()  # everything, since the build before was not good
+    by_dbt = warehouse.build()
     bad = {name: answer for name, answer in _answers(by_dbt).items() if answer[0] == "fail"}
     assert len(bad) == 3
-    assert {name: answer for name, answer in _answers(asked).items() if answer[0] == "fail"} == bad
+    for outcome in (asked, asked_of_all):
+        assert {name: answer for name, answer in _answers(outcome).items() if answer[0] == "fail"} == bad
 
 
 @pytest.mark.slow
