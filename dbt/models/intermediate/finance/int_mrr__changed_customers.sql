@@ -53,8 +53,8 @@ rates as (
 
 ),
 
--- The large tables are named again where only their customers are asked for: of what is read twice by one name DuckDB makes
--- a copy first, with every column.
+-- The large tables are named again where only their customers are asked for: of what is read twice by one name DuckDB
+-- makes a copy first, with every column.
 customers_of_invoices as (
 
     select

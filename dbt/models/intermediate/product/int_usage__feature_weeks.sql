@@ -6,7 +6,7 @@
     pre_hook="{{ forget_since_first_change(user_weeks(ref('int_usage__feature_days')), 'active_week', 'uses') }}"
 ) }}
 
--- All in the first build. Afterwards those since the first change, which were forgotten (see forget_since_first_change).
+-- All in the first build, then those since the first change, which were forgotten (see forget_since_first_change).
 with days_to_read as (
 
     select distinct user_weeks.used_on
