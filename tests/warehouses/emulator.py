@@ -70,6 +70,9 @@ class Emulator:
         command += ["--project", PROJECT, "--data-dir", str(self.folder / "data")]
         # It is born listening: of a port that is free for a moment only, its own gRPC server may come first.
         with (self.folder / "emulator.log").open("wb") as log, socket.create_server(("127.0.0.1", 0)) as listening:
+            # The server takes a socket that it is given for one of files, and would let every answer wait 40 ms for an
+            # acknowledgement.
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.port = listening.getsockname()[1]
             self._process = subprocess.Popen(
                 command,
