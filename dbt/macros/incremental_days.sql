@@ -3,21 +3,21 @@
     built anew by it. So late, changed and deleted events of any age are seen, and a build that is repeated or breaks off
     leaves nothing behind.
 
-    `events`: relation with the columns `day`, `last_load_id` (a load's id is the second it began, so the last one is the
-    largest) and, where a row is not one event, `uses`. The dbt model has the same `day`, `uses`, which sums to the events
-    of the day, and `last_load_id`. -#}
-{% macro forget_changed_days(events, day, uses='1', last_load_id='last_load_id') -%}
+    `events`: a relation with a row an event and the columns `day` and `load_id` (the second the load began, so the last one
+    is the largest); for the two macros below, a row with `uses` of them and their `last_load_id`. The dbt model has the
+    same `day`, `uses`, which sums to the events of the day, and `last_load_id`. -#}
+{% macro forget_changed_days(events, day) -%}
     {%- if is_incremental() -%}
     delete from {{ this }}
-    where {{ day }} in ({{ changed_days(events, day, uses, last_load_id) }})
+    where {{ day }} in ({{ changed_days(events, day, '1', 'load_id') }})
     {%- endif -%}
 {%- endmacro %}
 
 {#- The same for a dbt model whose rows also say what came before them: what is later than the first change is forgotten too. -#}
-{% macro forget_since_first_change(events, day, uses) -%}
+{% macro forget_since_first_change(events, day) -%}
     {%- if is_incremental() -%}
     delete from {{ this }}
-    where {{ day }} >= (select min({{ day }}) from ({{ changed_days(events, day, uses, 'last_load_id') }}) as changed)
+    where {{ day }} >= (select min({{ day }}) from ({{ changed_days(events, day, 'uses', 'last_load_id') }}) as changed)
     {%- endif -%}
 {%- endmacro %}
 

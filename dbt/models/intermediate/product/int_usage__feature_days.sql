@@ -2,7 +2,7 @@
     materialized='incremental',
     incremental_strategy='merge' if target.type == 'bigquery' else 'append',
     on_schema_change='fail',
-    pre_hook="{{ forget_changed_days(ref('int_usage__events'), 'used_on', last_load_id='load_id') }}"
+    pre_hook="{{ forget_changed_days(ref('int_usage__events'), 'used_on') }}"
 ) }}
 
 with events as (

@@ -3,7 +3,7 @@
     incremental_strategy='merge' if target.type == 'bigquery' else 'append',
     on_schema_change='fail',
     cluster_by=['active_week'] if target.type == 'bigquery' else none,
-    pre_hook="{{ forget_since_first_change(user_weeks(ref('int_usage__feature_days')), 'active_week', 'uses') }}"
+    pre_hook="{{ forget_since_first_change(user_weeks(ref('int_usage__feature_days')), 'active_week') }}"
 ) }}
 
 -- All in the first build, then those since the first change, which were forgotten (see forget_since_first_change).
