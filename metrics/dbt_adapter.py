@@ -63,7 +63,7 @@ def build(request: BuildRequest) -> BuildOutcome:
             variables,
             with_definitions=is_fresh_start,
             with_tests=asking is None,
-            without=sorted(manifest.nodes[test].name for test in without),
+            without=sorted(manifest.nodes[test].name for test in without) if asking is None else (),
         )
         # A seed keeps the column types of its first load, an incremental model its rows: what was built by other SQL, with
         # other switches or from other tables begins again. A new day alone changes no rows.
