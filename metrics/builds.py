@@ -17,7 +17,7 @@ from django.utils.module_loading import import_string
 
 from metrics import datasets, switches
 from metrics.dbt_types import BuildOutcome
-from metrics.manifest import ProjectDoc, read_manifest
+from metrics.manifest import FILE_NAME, ProjectDoc, read_manifest
 from metrics.models import Build, BuildNode
 from portal.failures import as_portal_error
 from portal.runs import RunStatus, Trigger, heartbeat
@@ -82,7 +82,7 @@ def perform(build: Build, without_tests: Collection[str] = ()) -> BuildOutcome |
 
 def documentation() -> ProjectDoc:
     """What dbt says about its datasets, as of the last build."""
-    return read_manifest(switches.work_dir() / "manifest.json")
+    return read_manifest(switches.work_dir() / FILE_NAME)
 
 
 def _feeds(project: ProjectDoc) -> dict[str, list[str]]:

@@ -9,6 +9,7 @@ dbt keeps its state in module globals, so one command runs at a time in a proces
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import os
 import tempfile
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from metrics.dbt_targets import Target, target_of
+from metrics.manifest import FILE_NAME
 from portal.failures import TerminalError
 
 if TYPE_CHECKING:
@@ -88,7 +90,7 @@ class Location:
     @property
     def manifest_path(self) -> Path:
         """For pages: complete whenever it is there. One in `target` is of dbt in a shell, which writes it bit by bit."""
-        return self.work_dir / "manifest.json"
+        return self.work_dir / FILE_NAME
 
 
 def fingerprint(project_dir: Path) -> str:
@@ -138,7 +140,7 @@ def _show(manifest: Manifest, location: Location) -> None:
     """Put the manifest where pages read it, in one step: they may read at any moment, and other processes write too."""
     location.work_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=location.work_dir) as folder:
-        written = Path(folder) / "manifest.json"
+        written = Path(folder) / FILE_NAME
         manifest.write(str(written))
         written.replace(location.manifest_path)
 
@@ -161,9 +163,9 @@ def invoke(
 
     from metrics import dbt_warm
 
-    dbt_warm.prepare()
     with _lock, _environment(location.environment if environment is None else environment), _unheard():
         location.work_dir.mkdir(parents=True, exist_ok=True)
+        dbt_warm.prepare()
         _stop_threads_when_interrupted()
         try:
             result = dbtRunner(manifest=manifest).invoke([*command, *location.arguments])
@@ -187,6 +189,7 @@ class _Interrupted(SystemExit):
         self.reason = reason
 
 
+@functools.cache
 def _stop_threads_when_interrupted() -> None:
     """dbt joins its threads for KeyboardInterrupt and SystemExit only.
 
@@ -196,8 +199,6 @@ def _stop_threads_when_interrupted() -> None:
     from dbt.task.runnable import GraphRunnableTask
 
     original = GraphRunnableTask.run_queue
-    if getattr(original, "is_interruptible", False):
-        return
 
     def run_queue(self: GraphRunnableTask, pool: Any) -> None:
         try:
@@ -207,7 +208,6 @@ def _stop_threads_when_interrupted() -> None:
         except Exception as error:
             raise _Interrupted(error) from error
 
-    run_queue.is_interruptible = True  # type: ignore[attr-defined]
     GraphRunnableTask.run_queue = run_queue  # type: ignore[method-assign]
 
 

@@ -15,6 +15,9 @@ from typing import Any
 from metrics.dbt_selection import descendants
 from portal.warehouse.names import MART, spoken
 
+# In the folder of the builds, where `metrics.dbt_project` puts a whole one in one step.
+FILE_NAME = "manifest.json"
+
 
 @dataclass(frozen=True)
 class ColumnDoc:
