@@ -25,9 +25,14 @@ GOOD = {
 
 def started(tmp_path: Path, print_: str = "'ok'", **environment: str) -> subprocess.CompletedProcess[str]:
     """Import the settings in a process of their own, with nothing but this environment."""
-    code = f"from portal import settings; import json; print(json.dumps({print_}))"
+    return python(
+        tmp_path, "-c", f"from portal import settings; import json; print(json.dumps({print_}))", **environment
+    )
+
+
+def python(tmp_path: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, *arguments],
         env={"PATH": os.environ["PATH"], "DATA_DIR": str(tmp_path / "data"), **environment},
         cwd=ROOT,
         capture_output=True,
@@ -132,15 +137,7 @@ def test_the_engines_phone_nobody(tmp_path):
 
 @pytest.mark.parametrize(("more", "shows_where"), [([], False), (["--traceback"], True)])
 def test_a_command_that_is_not_set_up_says_so_in_a_sentence(tmp_path, more, shows_where):
-    result = subprocess.run(
-        [sys.executable, "manage.py", "check", *more],
-        env={"PATH": os.environ["PATH"], "DATA_DIR": str(tmp_path / "data")},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    result = python(tmp_path, "manage.py", "check", *more)
     assert result.returncode == 1
     assert "Set SECRET_KEY: it signs sessions" in result.stderr
     assert ("Traceback" in result.stderr) == shows_where

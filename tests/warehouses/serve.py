@@ -20,9 +20,9 @@ from local_bigquery.engine import database
 from local_bigquery.jobs import query
 
 ANSWERS = "emulator"  # the database in which an answer is a table of its own
+KEPT_ANSWERS = 40  # many more than clients read at the same time
 # What a session left behind; nobody here opens one, and a new cursor has none.
 NO_TABLES = "SELECT '' AS table_name WHERE false"
-KEPT_ANSWERS = 40  # many more than clients read at the same time
 
 IN_DATASET = """
     with here as (
