@@ -1,6 +1,6 @@
 """Data tests in a warm build: dbt writes their SQL once; as long as it would write the same, we only put the questions.
 
-For dbt a test is a node like any other: it costs some 20 ms of preparation, for a question that DuckDB answers in one.
+For dbt a test is a node like any other: it costs some 6 ms of preparation, for a question that DuckDB answers in one.
 dbt carries out every test of a process's first build, and of each build after anything but rows and the day changed.
 From then on the SQL that it compiled is asked again on the connection of the build, and judged by dbt's own rules. Servers
 take longer for the question than dbt for the preparation, so there dbt always does it.
